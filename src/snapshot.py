@@ -1,0 +1,92 @@
+"""What the core knows at one instant: the facts behind every view of a host.
+
+Values only.  The renderers of ha_query_liveset are in ``report``.  Ages are
+in ms at ``at_ms``; -1 is "never".  Source: spec 6 and 9.
+"""
+
+from typing import NamedTuple, Tuple
+
+from xha.hostset import HostSet
+from xha.published import FencingMode, Phase, PoolState
+from xha.records import record
+
+
+@record
+class Latency(NamedTuple):
+    """Last, largest and smallest of a measured duration since xapi's last query, ms, -1: none."""
+
+    last_ms: int
+    max_ms: int
+    min_ms: int
+
+
+@record
+class HostView(NamedTuple):
+    """One configured host as this host sees it."""
+
+    index: int
+    uuid: str
+    address: str
+    live: bool
+    master: bool
+    statefile_access: bool
+    statefile_corrupted: bool
+    excluded: bool
+    starting: bool
+    phase: Phase
+    weight: int
+    # Sends sealed heartbeats and records (xha), or not (an xhad peer, or not seen yet).
+    sealed: bool
+    software: str
+    since_heartbeat_ms: int
+    since_statefile_ms: int
+    since_xapi_restart_ms: int
+    xapi_error: str
+    # The host's domains as it last published them on each path (spec 6: empty where not known).
+    heartbeat_domain_on_heartbeat: HostSet
+    heartbeat_domain_on_statefile: HostSet
+    statefile_domain_on_heartbeat: HostSet
+    statefile_domain_on_statefile: HostSet
+
+
+@record
+class Snapshot(NamedTuple):
+    """This host and its pool at one instant."""
+
+    at_ms: int
+    local: int
+    online: bool
+    generation_uuid: str
+    pool_state: PoolState
+    pool_state_known: bool
+    # UUID of the master in the global record, or NO_MASTER.
+    master_uuid: str
+    holding_lock: bool
+    phase: Phase
+    # What the host waits for, in words; "" when for nothing.
+    waiting_for: str
+    fencing: FencingMode
+    watchdog_mode: str
+    excluded: bool
+    current_liveset: HostSet
+    proposed_liveset: HostSet
+    heartbeat_domain: HostSet
+    statefile_domain: HostSet
+    statefile_access: bool
+    statefile_corrupted: bool
+    global_corrupted: bool
+    sr2: bool
+    accelerated: bool
+    keyed: bool
+    statefile_latency: Latency
+    heartbeat_latency: Latency
+    xapi_latency: Latency
+    heartbeat_timeout_ms: int
+    statefile_timeout_ms: int
+    xapi_timeout_ms: int
+    heartbeat_watchdog_timeout_ms: int
+    statefile_watchdog_timeout_ms: int
+    bond_error: bool
+    # (cause, count) of refused datagrams.
+    datagrams_refused: Tuple[Tuple[str, int], ...]
+    hosts: Tuple[HostView, ...]
