@@ -484,7 +484,7 @@ def turned_for_child(server, place, become):
                 end.sendall(b"xha/1\tdisarm-fencing\n")
             except OSError:
                 pass
-            os.write(tells, rest_of(end))
+            os.write(tells, end.recv(65536))
         finally:
             os._exit(0)
     os.close(tells)
