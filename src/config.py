@@ -228,8 +228,9 @@ def _interface(source: Source, element: Element) -> str:
     # Linux takes no other name, and this one also becomes part of a path in /proc.
     if not _INTERFACE.match(text) or len(text) > MAX_INTERFACE_BYTES or (
             set("/:") & set(text)) or text in (".", ".."):
-        raise unexpected(source, element, text, "the name of a network interface: 1 to {} printable "
-                   "characters without blank, / and :".format(MAX_INTERFACE_BYTES))
+        raise unexpected(source, element, text, "the name of a network interface: 1 to {} "
+                         "printable characters without blank, / and :".format(
+                             MAX_INTERFACE_BYTES))
     return text
 
 
@@ -257,12 +258,12 @@ def _hosts(source: Source, parent: Element) -> Tuple[Host, ...]:
         host = Host(uuid=_host_uuid(source, name), address=_address(source, place))
         for leaf, value in ((name, host.uuid), (place, host.address)):
             if value in places:
-                raise unexpected(source, leaf, leaf.text(), "a value of its own for each host; line {} "
-                           "has the same".format(places[value]))
+                raise unexpected(source, leaf, leaf.text(), "a value of its own for each host; "
+                                 "line {} has the same".format(places[value]))
             places[value] = leaf.line
         if hosts and (":" in host.address) != (":" in hosts[0].address):
-            raise unexpected(source, place, host.address, "an address of the same family as {}".format(
-                hosts[0].address))
+            raise unexpected(source, place, host.address, "an address of the same family as {}"
+                             .format(hosts[0].address))
         hosts.append(host)
     if not hosts:
         raise source.refusal(parent.line, "<host> is missing; expected 1 to {} in <{}>".format(

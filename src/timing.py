@@ -1,0 +1,308 @@
+"""Every deadline that follows from the configuration, and why fencing is in time.
+
+Theory of operation
+===================
+
+Four instants matter for a host V that dies or is cut off, all counted from
+the moment at which V *issued* its last sign of life:
+
+1. V issues a heartbeat or a write.  Nobody can notice it earlier.
+2. A peer notices it, and gives V up when T1 (T2) has passed without another.
+3. V's watchdogs reset it at the latest Wh (Ws) after the issue: that is all
+   they are ever set to.
+4. The peers drop V from the liveset, and xapi starts its VMs elsewhere.
+
+HA is safe if, and only if, 4 never comes before 3.  ``chain`` computes the
+earliest and the latest of each instant, and its test asserts that inequality
+over the whole permitted range of settings.  The argument, in three lines:
+
+- V's State-File timer stands at *issue + Ws*, nothing but a write moves it,
+  and a peer that noticed that write at n knows that it was issued before n.
+- So V is reset by n + Ws, give or take what two clocks may differ over that
+  span (``drift_ms``) and what the reset itself takes (``RESET_MS``).
+- The sign-of-life guard waits for exactly this instant, for each host by
+  itself; no standard wait, and no 10 s minimum, ever shortens it.
+
+Two smaller terms hide in it.  The hypervisor counts whole seconds, and the
+rest is cut off, so a timer expires early and never late.  And between reading
+the clock and the hypercall the process can be paused, which stretches the
+timer: more than ``SET_SLACK_MS`` is not accepted, the timer is set again.
+``RESET_MS`` covers that pause and the reset together.
+
+The standard wait alone would not do: it adds up to just Wh or Ws, with
+nothing left for drift, pause and reset (``standard_margin_ms`` is the number).
+It is what an xhad peer was built for, and the lower bound of every wait.
+
+All functions are pure; times are ms.  Source: spec 2, 5, 7, 13.
+"""
+
+from typing import NamedTuple, Tuple
+
+from xha.config import Common
+from xha.published import Phase
+from xha.records import record
+
+#: Survivors never wait less than this for the dead.  Source: spec 5, fault handler, step 4.
+MINIMUM_WAIT_MS = 10000
+#: Two clocks differ by at most one part in this many.  Source: spec 13, proof 1.
+DRIFT_DIVISOR = 1000
+#: Allowed for setting the timer late and for the reset itself.  Source: spec 13, proof 1.
+RESET_MS = 100
+#: From the expiry of Xen's timer to the reset, measured.  Source: spec 7.
+RESET_LATENCY_MS = 25
+#: A timer that was set later than this after its value was computed is set again.  Spec 7 says
+#: 100 ms at most; with the latency of the reset, that would be more than RESET_MS allows.
+SET_SLACK_MS = 70
+#: The hypervisor counts whole seconds; what is left of one is cut off.  Source: spec 7.
+TIMER_UNIT_MS = 1000
+
+#: A burst of heartbeats.  Source: spec 4.
+BURST_COUNT = 3
+BURST_SPACING_MS = 100
+
+#: A State-File cycle while accelerated; the random offset of one otherwise.  Source: spec 3.
+ACCELERATED_CYCLE_MS = 400
+CYCLE_OFFSET_MS = 500
+#: Two readings that show the same bad bytes, before a repair; patience with a State-File that
+#: is all zeros (an older tool initialises it).  Source: spec 3.
+REPAIR_APART_MS = 400
+BLANK_PATIENCE_MS = 10000
+
+#: Gaps within ``patience_ms`` that switch the discount for gaps off.  Source: spec 5.
+GAPS_TOO_MANY = 3
+
+
+def fastest_patience_ms(common: Common) -> int:
+    """min(T1,T2): the last sign of a host is at least this old when it is dropped."""
+    return min(common.heartbeat_timeout_ms, common.statefile_timeout_ms)
+
+
+def patience_ms(common: Common) -> int:
+    """max(T1,T2): within it, whatever happened to a host was noticed on both paths."""
+    return max(common.heartbeat_timeout_ms, common.statefile_timeout_ms)
+
+
+def beat_ms(common: Common) -> int:
+    """max(t1,t2): within it, a host has shown itself on both paths."""
+    return max(common.heartbeat_interval_ms, common.statefile_interval_ms)
+
+
+def longest_watchdog_ms(common: Common) -> int:
+    """max(Wh,Ws): what either timer is set to at most."""
+    return max(common.heartbeat_watchdog_timeout_ms, common.statefile_watchdog_timeout_ms)
+
+
+def drift_ms(span_ms: int) -> int:
+    """What two clocks may differ by over a span, rounded up."""
+    assert span_ms >= 0, span_ms
+    return -(-span_ms // DRIFT_DIVISOR)
+
+
+# Starting.
+
+
+def start_deadline_ms(common: Common, initialising: bool) -> int:
+    """From the start time to giving up: Tenable while the pool state is init, else Tboot."""
+    return common.enable_join_timeout_ms if initialising else common.boot_join_timeout_ms
+
+
+def forming_deadline_ms(common: Common, initialising: bool) -> int:
+    """From the start time to giving up on a new liveset that others have not agreed to yet.
+
+    Longer than the start deadline, so that a host that begins to form it just in time
+    does not abort between two signs of the others.
+    """
+    return start_deadline_ms(common, initialising) + 3 * beat_ms(common)
+
+
+# A host that stalled accuses nobody (spec 5).
+
+
+def stall_gap_ms(common: Common) -> int:
+    """A core not stepped for this long has stalled."""
+    return max(2 * common.heartbeat_interval_ms, 500)
+
+
+def reading_gap_ms(common: Common) -> int:
+    """A host without a good reading for this long judges by old news."""
+    return 2 * common.statefile_interval_ms + 1000
+
+
+# The fault handler (spec 5).
+
+
+def standard_wait_ms(common: Common) -> int:
+    """How long survivors wait for the dead before they drop them, without any proof.
+
+    From the completed FH3 rendezvous; the 10 s minimum counts from the FH4 one.  Above 0
+    in every configuration that is accepted.
+    """
+    wait_ms = longest_watchdog_ms(common) - fastest_patience_ms(common) + beat_ms(common)
+    assert wait_ms > 0, wait_ms
+    return wait_ms
+
+
+def wait_extension_ms(common: Common) -> int:
+    """Added to the standard wait when a dropped host showed itself until lately."""
+    return fastest_patience_ms(common)
+
+
+def dead_wait_ms(common: Common, since_fh3_ms: int, extended: bool) -> int:
+    """What is left to wait for the dead, from the completed FH4 rendezvous.
+
+    Args:
+        since_fh3_ms: ms since the FH3 rendezvous was complete.
+        extended: one of the dropped hosts was in a live domain, or gave a sign of life within
+            the last min(T1,T2), when it was taken out.
+    """
+    assert since_fh3_ms >= 0, since_fh3_ms
+    extension_ms = wait_extension_ms(common) if extended else 0
+    return max(standard_wait_ms(common) - since_fh3_ms + extension_ms, MINIMUM_WAIT_MS)
+
+
+def rendezvous_bound_ms(common: Common, phase: Phase) -> int:
+    """How long a host that is seen may stay in ``phase`` while I wait for it, from my entering.
+
+    max(T1,T2) for me to hear of it, and the longest that a healthy peer stays there.
+    """
+    patience = patience_ms(common)
+    if phase in (Phase.STARTED, Phase.FHREADY, Phase.FH1):
+        stay_ms = patience
+    elif phase is Phase.FH2:
+        stay_ms = 2 * patience
+    elif phase is Phase.FH4:
+        stay_ms = dead_wait_ms(common, 0, True)
+    else:
+        stay_ms = 2 * beat_ms(common)
+    return patience + stay_ms
+
+
+def stable_heartbeat_ms(common: Common) -> int:
+    """A host of the heartbeat domain heard within this is not just about to go: T1/4."""
+    return common.heartbeat_timeout_ms // 4
+
+
+def stable_statefile_ms(common: Common) -> int:
+    """A host of the State-File domain that advanced within this is not about to go: T2/4."""
+    return common.statefile_timeout_ms // 4
+
+
+def consistent_view_ms(common: Common) -> int:
+    """How long hosts try to agree on who sees whom before views are merged."""
+    return patience_ms(common)
+
+
+# When a host is certainly dead (spec 5, sign-of-life guard; spec 13, proof 1).
+
+
+def certain_after_write_ms(common: Common) -> int:
+    """From noticing the last advance of a sealed host to its certain reset.
+
+    Its State-File timer stands at issue + Ws and the write was issued before it was
+    noticed.  Holds only while no SR2 evidence may have moved that timer.
+    """
+    timeout_ms = common.statefile_watchdog_timeout_ms
+    return timeout_ms + drift_ms(timeout_ms) + RESET_MS
+
+
+def certain_at_ms(common: Common, sealed: bool, noticed_at_ms: int, heard_at_ms: int) -> int:
+    """The instant after which a dropped host is certainly dead; a reading issued later must agree.
+
+    Args:
+        sealed: its State-File timer is known to stand at its last write: it runs xha, and no
+            SR2 evidence may have moved it since.  Otherwise either timer may be the one that
+            holds, moved up to max(t1,t2) after the sign that we saw.
+        noticed_at_ms: n, when its last advance was noticed.
+        heard_at_ms: m, its last accepted heartbeat that has it in its own liveset; not after
+            n when there is none.
+
+    Source: spec 5, which leaves drift and reset out for a host that is not sealed; they are
+    counted here for every host.
+    """
+    if sealed:
+        return noticed_at_ms + certain_after_write_ms(common)
+    latest_at_ms = max(noticed_at_ms + common.statefile_watchdog_timeout_ms,
+                       heard_at_ms + common.heartbeat_watchdog_timeout_ms) + beat_ms(common)
+    span_ms = longest_watchdog_ms(common) + beat_ms(common)
+    return latest_at_ms + drift_ms(span_ms) + RESET_MS
+
+
+# Commands.
+
+
+def election_bound_ms(common: Common) -> int:
+    """The longest that a proposal, or a cancellation, of the master waits.  Source: spec 12."""
+    return patience_ms(common) + 10000
+
+
+def invalid_recheck_ms(common: Common) -> int:
+    """How long whoever set the pool state to invalid checks it again.  Source: spec 3."""
+    return common.statefile_watchdog_timeout_ms + common.statefile_interval_ms
+
+
+def approaching(age_ms: int, timeout_ms: int) -> bool:
+    """Whether an age nears its timeout: above half of it.  Source: spec 6."""
+    return age_ms > timeout_ms // 2
+
+
+# The proof page.
+
+
+@record
+class Moment(NamedTuple):
+    """An instant in the death of a host, ms after it issued its last sign of life."""
+
+    name: str
+    earliest_ms: int
+    # With disks and networks that answer at once; a slow one only makes peers later.
+    latest_ms: int
+    why: str
+
+
+def latest_reset_ms(timeout_ms: int) -> int:
+    """The latest reset after a proof was issued, on a clock that is not the host's own."""
+    return timeout_ms + SET_SLACK_MS + RESET_LATENCY_MS + drift_ms(timeout_ms)
+
+
+def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
+    """The death of a host that stops at once, second by second, as it and its peers live it.
+
+    Args:
+        sealed: it runs xha, and survival rule 2 plays no part.  Otherwise it is an xhad peer
+            whose loop may have moved either timer up to max(t1,t2) after its last sign seen.
+
+    Returns:
+        The instants: issued, noticed, given up, reset, certain, dropped.
+    """
+    late_ms = 0 if sealed else beat_ms(common)
+    cycle_ms = common.statefile_interval_ms + CYCLE_OFFSET_MS
+    statefile_ms = common.statefile_watchdog_timeout_ms
+    heartbeat_ms = common.heartbeat_watchdog_timeout_ms
+    # A sealed host is certain by its State-File timer alone, whatever the other does.
+    longest_ms = statefile_ms if sealed else max(heartbeat_ms, statefile_ms)
+    shortest_ms = min(heartbeat_ms, statefile_ms)
+    give_up_ms = fastest_patience_ms(common)
+    # Noticed at once, heard at once: what could make the peers act too early.
+    certain_ms = certain_at_ms(common, sealed, 0, 0)
+    standard_ms = give_up_ms + standard_wait_ms(common)
+    slow_ms = cycle_ms + patience_ms(common)
+    return (
+        Moment("issued", 0, 0, "the host's last write, or heartbeat, leaves it"),
+        Moment("noticed", 0, cycle_ms, "peers read the State-File once in t2, give or take"),
+        Moment("given up", give_up_ms, slow_ms, "T1 or T2 after the sign was noticed"),
+        Moment("reset", max(0, shortest_ms - TIMER_UNIT_MS - drift_ms(shortest_ms)),
+               late_ms + latest_reset_ms(longest_ms),
+               "the timer stands at issue + timeout, rounded down to whole seconds"),
+        Moment("certain", certain_ms, cycle_ms + certain_ms,
+               "notice + timeout + drift + reset, by the sign-of-life guard"),
+        Moment("dropped", max(standard_ms, certain_ms),
+               slow_ms + 4 * patience_ms(common) + dead_wait_ms(common, 0, True) + cycle_ms,
+               "both the standard wait and the guard are over"),
+    )
+
+
+def standard_margin_ms(common: Common) -> int:
+    """How much earlier the reset is than the end of the standard wait alone: below 0, too late."""
+    last_moved_ms = beat_ms(common)
+    return (fastest_patience_ms(common) + standard_wait_ms(common)
+            - last_moved_ms - latest_reset_ms(longest_watchdog_ms(common)))
