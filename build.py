@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""The one tool of this repository: python3 build.py COMMAND.
+
+Commands:
+  demo      build the archive and watch a pool of this machine fail over
+  test      everything that CI does: check, unit, archive, e2e
+  check     read the code without running it: tidiness, types, syntax of CPython 3.6
+  unit      the quick tests, on the newest and the oldest CPython found here
+  archive   build dist/xha.pyz
+  e2e       real daemons from the archive, in network namespaces (root)
+  xen       the watchdog on a real Xen, in an emulator (long; not part of CI)
+
+Each command sets up what it needs under build/, from pinned and hashed sources; nothing is
+installed on this machine, but for Debian packages that e2e needs when root runs it.
+Standard library only: runs on the python3 that is here, from 3.6 on.
+"""
+import filecmp
+import os
+import shutil
+import sys
+from typing import List, Sequence
+
+from tools import archive, dependencies, environments, machine
+from tools.machine import BUILD, ROOT, BuildError, Interpreter, Stages, red, run, say
+
+DIST = os.path.join(ROOT, "dist", "xha.pyz")
+
+#: Tests that are stages of their own; all others are quick.
+SLOW_TESTS = ("archive", "e2e", "xen")
+
+#: All the code that is ours.
+CODE = ("src", "boot", "tools", "tests", "build.py")
+
+
+class House:
+    """What the commands share: the Pythons of this machine and the environments for them."""
+
+    def __init__(self) -> None:
+        wanted = dependencies.read_spec()["pythons"]["versions"].split()
+        self.pythons = machine.interpreters(wanted)
+        self.builder = environments.environment("build", machine.own_interpreter(), "build")
+        dependencies.build(self.builder, self.pythons, BUILD)
+        say("CPython found here: " + " ".join(
+            "{}{}".format(python.release, "" if python.include else " (no headers)")
+            for python in self.pythons))
+
+    @property
+    def newest(self) -> Interpreter:
+        """The Python that runs all that does not depend on the version."""
+        return self.pythons[-1]
+
+
+def pytest(python: str, *arguments: str) -> None:
+    """Run pytest; a failure, or no test at all, ends the build."""
+    run([python, "-B", "-m", "pytest", "-q"] + list(arguments), cwd=ROOT)
+
+
+def check(house: House) -> None:
+    """Tidiness, types, and the syntax and library of CPython 3.6."""
+    pytest(environments.for_tests(house.newest), os.path.join("tests", "unit", "test_tidy.py"))
+    if house.newest.number < (3, 10):
+        red("NOT CHECKED: types and syntax; the checkers need CPython 3.10 or newer")
+        return
+    python = environments.environment("check", house.newest, "check")
+    code = [name for name in CODE if os.path.exists(os.path.join(ROOT, name))]
+    run([python, "-m", "pyflakes"] + code, cwd=ROOT)
+    run([python, "-m", "vermin", "-q", "-t=3.6-", "--violations", "--eval-annotations"] + code,
+        cwd=ROOT)
+    tree = os.path.join(BUILD, "tree")  # where src/ has the name that it is imported by
+    os.makedirs(tree, exist_ok=True)
+    if not os.path.islink(os.path.join(tree, "xha")):
+        os.symlink(archive.SRC, os.path.join(tree, "xha"))
+    mypy = [python, "-m", "mypy", "--strict", "--cache-dir", os.path.join(BUILD, "mypy")]
+    run(mypy + ["-p", "xha"], cwd=ROOT, env=dict(os.environ, MYPYPATH=tree))
+    run(mypy + ["build.py", "tools", os.path.join("boot", "_xha.py")], cwd=ROOT)
+
+
+def unit(pythons: Sequence[Interpreter]) -> None:
+    """All quick tests, on each of these Pythons."""
+    ignored = ["--ignore=" + os.path.join("tests", name) for name in SLOW_TESTS]
+    for python in pythons:
+        say("-- CPython " + python.release)
+        pytest(environments.for_tests(python), "tests", *ignored)
+
+
+def build_archive(house: House) -> None:
+    """dist/xha.pyz."""
+    archive.build(house.builder, house.pythons, BUILD, DIST)
+
+
+def build_again(house: House) -> None:
+    """Build the archive once more, from nothing and elsewhere; it must be the same file."""
+    again = os.path.join(BUILD, "again")
+    shutil.rmtree(again, ignore_errors=True)
+    os.makedirs(again)
+    archive.build(house.builder, house.pythons, again, os.path.join(again, "xha.pyz"))
+    if not filecmp.cmp(DIST, os.path.join(again, "xha.pyz"), shallow=False):
+        raise BuildError("two builds of the same sources differ")
+    say("byte-identical")
+
+
+def try_archive(house: House) -> None:
+    """The built archive, on every Python found here."""
+    pytest(environments.for_tests(house.newest), os.path.join("tests", "archive"))
+
+
+def e2e(house: House) -> None:
+    """Real daemons, in network namespaces of the test's own."""
+    if os.geteuid() != 0:
+        red("NOT RUN: the end-to-end tests need root, for network namespaces")
+        return
+    machine.install_e2e_programs()
+    pytest(environments.for_tests(house.newest), os.path.join("tests", "e2e"))
+
+
+def xen(house: House) -> None:
+    """The watchdog on real Xen."""
+    pytest(environments.for_tests(house.newest), os.path.join("tests", "xen"))
+
+
+def demo() -> None:
+    """Play the tour; returns when it is over, with its exit code."""
+    interpreter = dependencies.read_spec()["archive"]["interpreter"]
+    start = [DIST] if os.access(interpreter, os.X_OK) else [sys.executable, DIST]
+    sys.stdout.flush()
+    os.execv(start[0], start + ["sandbox", "--tour"])
+
+
+def run_command(command: str, stages: Stages) -> None:
+    """Run one command of the usage text.  BuildError: it failed."""
+    house = stages.run("set-up", House)
+    ends = [house.newest] + ([house.pythons[0]] if len(house.pythons) > 1 else [])
+    if command in ("check", "test"):
+        stages.run("check", check, house)
+    if command in ("unit", "test"):
+        stages.run("unit", unit, house.pythons if command == "test" else ends)
+    if command in ("archive", "test", "demo", "e2e", "xen"):
+        stages.run("archive", build_archive, house)
+    if command == "test":
+        stages.run("archive again", build_again, house)
+        stages.run("archive on every Python", try_archive, house)
+    if command in ("e2e", "test"):
+        stages.run("e2e", e2e, house)
+    if command == "xen":
+        stages.run("xen", xen, house)
+    say("\n{}: {}".format(command, stages.summary()))
+    if command == "demo":
+        demo()
+
+
+COMMANDS = ("demo", "test", "check", "unit", "archive", "e2e", "xen")
+
+
+def main(arguments: List[str]) -> int:
+    """Run the commands; 0: all is well, 1: something failed, 2: not a command."""
+    if not arguments or not set(arguments) <= set(COMMANDS):
+        print(__doc__)
+        return 0 if arguments in (["-h"], ["--help"], ["help"]) else 2
+    try:
+        for command in arguments:
+            run_command(command, Stages())
+    except BuildError as error:
+        say(str(error))
+        red("FAILED")
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What build.py is made of.  Standard library only; runs on CPython 3.6 and newer."""
