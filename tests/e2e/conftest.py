@@ -70,9 +70,9 @@ def pytest_runtest_makereport(item, call):
     """A failure shows what the daemons said, and whether the machine was at fault."""
     outcome = yield
     report = outcome.get_result()
-    if call.when == "call":
-        pools = getattr(item, "xha_pools", [])
-        stalled_s = max([pool.stalled_s for pool in pools] + [0.0])
+    pools = getattr(item, "xha_pools", [])
+    if call.when == "call" and pools:
+        stalled_s = max(pool.stalled_s for pool in pools)
         report.user_properties = list(item.user_properties) + [("stalled", round(stalled_s, 2))]
         if report.failed:
             for pool in pools:

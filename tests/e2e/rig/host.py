@@ -42,7 +42,7 @@ class Parts(NamedTuple):
     folder: str
     # The command line that runs the archive.
     program: Sequence[str]
-    count: int
+    hosts: int
     family: int
     watchdog: str
     settings: Dict[str, int]
@@ -139,7 +139,7 @@ class Host:
         settings.update({name: value for name, value in changes.items() if name in PARAMETERS})
         hosts = "".join(
             "<host><HostID>{}</HostID><IPaddress>{}</IPaddress></host>\n".format(
-                uuid(host), network.address(host, parts.family)) for host in range(parts.count))
+                uuid(host), network.address(host, parts.family)) for host in range(parts.hosts))
         parameters = "".join("<{0}>{1}</{0}>\n".format(PARAMETERS[name], value)
                              for name, value in sorted(settings.items()))
         with open(self.config, "w") as file:

@@ -129,7 +129,9 @@ class Door:
 
     def popen(self, argv: List[str], **options: Any) -> "subprocess.Popen[Any]":
         """Start a process in the namespaces, in a session of its own."""
-        return self.do(lambda: subprocess.Popen(argv, start_new_session=True, **options))
+        process = self.do(lambda: subprocess.Popen(
+            argv, start_new_session=True, **options))  # type: subprocess.Popen[Any]
+        return process
 
     def run(self, argv: List[str], given: str = "", timeout_s: float = 60.0,
             env: Optional[Dict[str, str]] = None) -> Result:

@@ -47,15 +47,17 @@ class Disk:
         self._keeper = door.popen(
             [sys.executable, "-m", "rig.keeper", folder, str(count)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HOME)
-        if self._keeper.stdout.readline() != b'"up"\n':
+        self._questions = self._keeper.stdin  # type: Any
+        self._answers = self._keeper.stdout  # type: Any
+        if self._answers.readline() != b'"up"\n':
             self.close()
             raise RigError("the pool's disk did not come up (see standard error)")
 
     def _ask(self, **request: Any) -> Any:
         with self._lock:
-            self._keeper.stdin.write(json.dumps(request).encode() + b"\n")
-            self._keeper.stdin.flush()
-            answer = self._keeper.stdout.readline()
+            self._questions.write(json.dumps(request).encode() + b"\n")
+            self._questions.flush()
+            answer = self._answers.readline()
         if not answer:
             raise RigError("the pool's disk is gone")
         return json.loads(answer.decode())
@@ -103,9 +105,9 @@ class Disk:
 
     def close(self) -> None:
         """End the pool's first process, and with it every process of the pool."""
-        self._keeper.stdin.close()
+        self._questions.close()
         self._keeper.wait(30)
-        self._keeper.stdout.close()
+        self._answers.close()
 
 
 class Pool:
@@ -137,7 +139,7 @@ class Pool:
                 os.open("/proc/thread-self/ns/" + name, os.O_RDONLY)
                 for name in ("mnt", "pid_for_children")])
             self.network = Network(self._door, family)
-            parts = Parts(folder=self.folder, program=program, count=count, family=family,
+            parts = Parts(folder=self.folder, program=program, hosts=count, family=family,
                           watchdog=watchdog, settings=dict(SETTINGS, **settings))
             for index in range(count):
                 host = Host(index, parts, self._enter)

@@ -22,7 +22,7 @@ import heapq
 import os
 import struct
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from rig import fuse
 
@@ -56,7 +56,7 @@ class Storage:
             fuse.READDIR: self._read_directory, fuse.READ: self._read, fuse.WRITE: self._write,
             fuse.INTERRUPT: self._interrupt, fuse.STATFS: self._statfs,
             fuse.FORGET: lambda request: None, fuse.BATCH_FORGET: lambda request: None,
-        }
+        }  # type: Dict[int, Callable[[fuse.Request], None]]
         for operation in (fuse.RELEASE, fuse.RELEASEDIR, fuse.FLUSH, fuse.FSYNC, fuse.ACCESS,
                           fuse.DESTROY):
             self._answers[operation] = lambda request: self.connection.answer(request.unique)

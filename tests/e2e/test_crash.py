@@ -1,0 +1,41 @@
+"""A host dies: the survivors drop it, and not before it is certain to have been reset."""
+
+Ws, Wh = 8.0, 5.0
+
+
+def test_survivors_drop_a_crashed_host_and_take_it_back(pool_of, measured):
+    pool = pool_of(3)
+    pool.form()
+    crashed_at = pool.crash(2)
+    dropped_at = pool.wait_live([0, 1], [0, 1], 45, crashed_at)
+    # Its State-File timer was last moved by its last write: it runs out Ws later, not sooner.
+    first_at = min(pool.hosts[host].watch.first(lambda view: 2 not in view.live, crashed_at)
+                   for host in (0, 1))
+    assert first_at >= pool.disk.last_write_at(2) + Ws
+    assert first_at >= crashed_at + Wh
+    measured("crash to the survivors' liveset", dropped_at - crashed_at)
+    assert pool.hosts[0].running and pool.hosts[1].running
+
+    pool.network.heal()
+    since = pool.start([2])
+    measured("rejoin after a crash", pool.wait_live([0, 1, 2], [0, 1, 2], 50, since) - since)
+
+
+def test_a_daemon_that_dies_and_returns_at_once_joins_after_its_old_self_is_dropped(pool_of):
+    """kill -9 without a cut, watchdog NONE: the new instance says so, and must wait (spec 5)."""
+    pool = pool_of(3)
+    pool.form()
+    killed_at = pool.hosts[2].kill()
+    since = pool.start([2])
+    dropped_at = pool.wait([0, 1], lambda view: 2 not in view.live, 45,
+                           "the old instance is dropped", killed_at)
+    assert dropped_at >= killed_at + Wh
+    pool.wait_live([0, 1, 2], [0, 1, 2], 50, since)
+
+
+def test_two_hosts_crash_at_once(pool_of):
+    pool = pool_of(4)
+    pool.form()
+    crashed_at = pool.crash(1)
+    pool.crash(3)
+    pool.wait_live([0, 2], [0, 2], 60, crashed_at)
