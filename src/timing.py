@@ -284,7 +284,7 @@ def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
     give_up_ms = fastest_patience_ms(common)
     # Noticed at once, heard at once: what could make the peers act too early.
     certain_ms = certain_at_ms(common, sealed, 0, 0)
-    standard_ms = give_up_ms + standard_wait_ms(common)
+    waited_ms = give_up_ms + dead_wait_ms(common, 0, False)
     slow_ms = cycle_ms + patience_ms(common)
     return (
         Moment("issued", 0, 0, "the host's last write, or heartbeat, leaves it"),
@@ -295,7 +295,7 @@ def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
                "the timer stands at issue + timeout, rounded down to whole seconds"),
         Moment("certain", certain_ms, cycle_ms + certain_ms,
                "notice + timeout + drift + reset, by the sign-of-life guard"),
-        Moment("dropped", max(standard_ms, certain_ms),
+        Moment("dropped", max(waited_ms, certain_ms),
                slow_ms + 4 * patience_ms(common) + dead_wait_ms(common, 0, True) + cycle_ms,
                "both the standard wait and the guard are over"),
     )

@@ -1,0 +1,402 @@
+"""Prints ``Log`` actions: to syslog and to the log file, from a thread of its own.
+
+Theory of operation
+===================
+
+Whoever logs must never wait for a log: not for a full or hung disk, not for
+a syslog that is absent or stuck.  So ``log`` only appends to a bounded queue
+and puts a byte into a pipe, neither of which can block; when the queue is
+full, the message is dropped and counted, and the count is said later.
+``reopen`` only sets a flag, so that a signal handler may call it.
+
+The thread sends a message to syslog first (never blocking: a message that
+syslog does not take at once is lost to syslog alone) and writes it to the
+file then (which may block for as long as the disk likes).  The thread keeps
+the scheduling of the process: at a lower priority it could be preempted while
+it holds the interpreter's lock, and so hold up the loop that keeps this host
+alive.
+
+A line of the file: UTC wall time of the moment of logging, level, text,
+[name], and the fields as key=value; ASCII, one line, whatever a field holds.
+Source: spec 6 (logrotate), 8, 9; style guide 8.
+"""
+
+import errno
+import os
+import pkgutil
+import select
+import socket
+import threading
+import time
+from collections import OrderedDict, deque
+from typing import Deque, Optional, Sequence, Tuple, Union
+
+from xha import catalogue
+from xha.actions import Log, log
+from xha.catalogue import LEVELS, Catalogue
+
+#: Where syslog listens.
+SYSLOG_SOCKET = "/dev/log"
+#: What syslog calls us.
+TAG = "xha"
+#: Facility "daemon", as a priority's higher bits.
+_FACILITY = 3 << 3
+#: The least grave level that goes to syslog.
+_SYSLOG_LEVEL = "notice"
+
+#: Messages that wait at most.  A step logs a handful; this is minutes of trouble.
+QUEUE_LENGTH = 2000
+#: A condition that persists is printed at most once in this time.
+REPEAT_S = 60
+#: Conditions that are remembered at most.
+_MAX_CONDITIONS = 256
+#: A log file that failed is tried again after this.
+RETRY_S = 10
+#: Fields that are measures of a condition and not part of what it is.
+_MEASURES = frozenset(("ms", "left_ms", "count"))
+#: The longest line, bytes; syslog daemons cut at 2048 or later.
+_MAX_LINE = 2000
+#: How long ``write`` may take on a log that is a pipe before the line is given up.
+_PIPE_WAIT_S = 1.0
+
+#: A message with its wall time, s; or somebody who waits until all before it is printed.
+_Entry = Tuple[float, Union[Log, threading.Event]]
+
+
+def load_catalogue() -> Catalogue:
+    """The catalogue that travels in the archive, or that of the source tree.
+
+    Raises:
+        FormatError: it is not in its form.
+        OSError: it is not there.
+    """
+    try:
+        data = pkgutil.get_data("xha", "sysloglist")
+    except OSError:
+        data = None
+    if data is None:
+        tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        with open(os.path.join(tree, "sysloglist"), "rb") as stream:
+            data = stream.read()
+    return catalogue.parse(data.decode("ascii"))
+
+
+class Syslogger:
+    """The printer of messages.  ``log`` and ``reopen`` may be called from any thread."""
+
+    def __init__(self, messages: Catalogue, log_file: str, addresses: Sequence[str] = (),
+                 foreground: bool = False, syslog_socket: str = SYSLOG_SOCKET) -> None:
+        """Prepare; nothing is opened before ``start``.
+
+        Args:
+            log_file: where lines are appended; "" for none.
+            addresses: those of the pool's hosts by index, to show with a host.
+            foreground: somebody may read standard error: lines go there whenever they
+                cannot go to the file.
+            syslog_socket: path of syslog's datagram socket; "" for none.
+        """
+        self._messages = messages
+        self._addresses = tuple(addresses)
+        self._file = _LogFile(log_file, 2 if foreground else -1)
+        self._syslog = _Syslog(syslog_socket)
+        self._queue = deque()  # type: Deque[_Entry]
+        self._dropped_lock = threading.Lock()
+        self._dropped = 0
+        self._debug = False
+        self._reopen = False
+        self._stop = False
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._repeats = _Repeats()
+        self._thread = threading.Thread(target=self._run, name="syslogger", daemon=True)
+        #: Why the thread died; "" while it lives.
+        self.death = ""
+
+    def start(self) -> None:
+        """Begin to print; what was logged before is printed now."""
+        self._thread.start()
+
+    def log(self, message: Log) -> None:
+        """Print a message, later.  Never blocks, never raises."""
+        if len(self._queue) >= QUEUE_LENGTH:
+            # The lock is only ever held for one addition.
+            with self._dropped_lock:
+                self._dropped += 1
+            return
+        self._queue.append((time.time(), message))
+        self._wake()
+
+    def set_debug(self, debug: bool) -> None:
+        """Whether debug messages are printed too."""
+        self._debug = debug
+
+    def reopen(self) -> None:
+        """Open the log file anew, soon.  May be called by a signal handler."""
+        self._reopen = True
+        self._wake()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was logged is printed, at most so long; whether it is."""
+        printed = threading.Event()
+        self._queue.append((0.0, printed))
+        self._wake()
+        return printed.wait(timeout_s)
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Print what waits, for at most so long, and stop.  A hung disk is left behind."""
+        self._stop = True
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_write, b"w")
+        except BlockingIOError:
+            pass  # The pipe is full of reasons to wake up already.
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:  # pylint: disable=broad-except
+            # The daemon looks at this and says so; a log is not worth a host.
+            self.death = "{}: {}".format(type(error).__name__, error)
+            raise
+
+    def _loop(self) -> None:
+        self._file.open()
+        while True:
+            stopping = self._stop
+            if self._reopen:
+                self._reopen = False
+                self._file.reopen()
+                self._print(time.time(), log("log-reopened"))
+            self._drain()
+            if stopping:
+                for name, count, span_s in self._repeats.ended(None):
+                    self._say_repeated(name, count, span_s)
+                self._file.close()
+                return
+            select.select([self._wake_read], [], [], self._patience_s())
+            try:
+                os.read(self._wake_read, 4096)
+            except BlockingIOError:
+                pass
+            for name, count, span_s in self._repeats.ended(time.monotonic()):
+                self._say_repeated(name, count, span_s)
+
+    def _patience_s(self) -> Optional[float]:
+        """How long there is nothing to do but to wait; for ever, mostly."""
+        return 1.0 if self._repeats.waiting() else None
+
+    def _drain(self) -> None:
+        while self._queue:
+            wall_s, message = self._queue.popleft()
+            if isinstance(message, threading.Event):
+                message.set()
+            elif self._wanted(message):
+                self._print(wall_s, message)
+        with self._dropped_lock:
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            self._print(time.time(), log("log-dropped", count=dropped))
+
+    def _wanted(self, message: Log) -> bool:
+        """Whether a message is printed: its level, and whether it repeats another."""
+        if self._messages.level_of(message) == "debug" and not self._debug:
+            return False
+        if message.name not in self._messages or not self._messages[message.name].repeats:
+            return True
+        condition = (message.name,) + tuple(
+            (name, str(value)) for name, value in message.fields if name not in _MEASURES)
+        return self._repeats.fresh(condition, time.monotonic())
+
+    def _say_repeated(self, name: str, count: int, span_s: int) -> None:
+        self._print(time.time(), log("log-repeated", message=name, count=count, seconds=span_s))
+
+    def _print(self, wall_s: float, message: Log) -> None:
+        level = self._messages.level_of(message)
+        text = "{} [{}]".format(self._messages.text_of(message, self._addresses), message.name)
+        if LEVELS[level] <= LEVELS[_SYSLOG_LEVEL]:
+            self._syslog.send(wall_s, level, text)
+        self._write(wall_s, level, text, message)
+
+    def _write(self, wall_s: float, level: str, text: str, message: Log) -> None:
+        line = "{}.{:03d}Z {:7} {} {}".format(
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall_s)), int(wall_s * 1000) % 1000,
+            level, text, catalogue.pairs_of(message, len(self._addresses))).rstrip()
+        news = self._file.write(line[:_MAX_LINE].encode("ascii", "backslashreplace") + b"\n")
+        if news is not None and not message.name.startswith("log-file-"):
+            # Once per change; the file's own news can fail no further than this.
+            self._print(time.time(), news)
+
+
+class _Repeats:
+    """Which persisting conditions were printed lately, and how often they came again."""
+
+    def __init__(self) -> None:
+        # Condition: since when, s, monotonic; and how often it was held back.
+        self._held = OrderedDict()  # type: OrderedDict[Tuple[object, ...], Tuple[float, int]]
+
+    def fresh(self, condition: Tuple[object, ...], now_s: float) -> bool:
+        """Whether to print a condition now; otherwise it is counted."""
+        if condition in self._held:
+            since_s, count = self._held[condition]
+            self._held[condition] = (since_s, count + 1)
+            return False
+        if len(self._held) < _MAX_CONDITIONS:
+            self._held[condition] = (now_s, 0)
+        return True
+
+    def waiting(self) -> bool:
+        """Whether there is any minute to wait for."""
+        return bool(self._held)
+
+    def ended(self, now_s: Optional[float]) -> Tuple[Tuple[str, int, int], ...]:
+        """(name, times held back, in s) of each whose minute is over (None: of all); forget it."""
+        ended = []
+        for condition in list(self._held):
+            since_s, count = self._held[condition]
+            if now_s is not None and now_s - since_s < REPEAT_S:
+                break
+            del self._held[condition]
+            if count:
+                ended.append((str(condition[0]), count, REPEAT_S))
+        return tuple(ended)
+
+
+class _Syslog:
+    """syslog's datagram socket, written without ever waiting.
+
+    The standard library's module blocks while syslog's buffer is full, holding
+    the interpreter's lock.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._socket = None  # type: Optional[socket.socket]
+
+    def send(self, wall_s: float, level: str, text: str) -> None:
+        """Send one line; it is lost when syslog cannot take it now."""
+        if not self._path:
+            return
+        stamp = time.strftime("%b %e %H:%M:%S", time.localtime(wall_s))
+        data = "<{}>{} {}[{}]: {}".format(
+            _FACILITY | LEVELS[level], stamp, TAG, os.getpid(), text)[:_MAX_LINE].encode(
+                "ascii", "backslashreplace")
+        # A second try on a new socket: syslog may have been restarted.
+        for _ in range(2):
+            try:
+                if self._socket is None:
+                    self._socket = self._connect()
+                self._socket.send(data)
+                return
+            except BlockingIOError:
+                return
+            except OSError:
+                if self._socket is not None:
+                    self._socket.close()
+                    self._socket = None
+
+    def _connect(self) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            made.connect(self._path)
+        except OSError:
+            made.close()
+            raise
+        return made
+
+
+class _LogFile:
+    """The log file; knows whether it works."""
+
+    def __init__(self, path: str, spare_fd: int) -> None:
+        """``spare_fd`` gets the lines that the file cannot take; -1 for none."""
+        self._path = path
+        self._spare_fd = spare_fd
+        self._fd = -1
+        self._failure = ""
+        # The failure that was said already, and the lines lost since.
+        self._said = ""
+        self._missing = 0
+        self._retry_at_s = 0.0
+        # The last line was cut short: begin the next one on a line of its own.
+        self._torn = False
+
+    def open(self) -> None:
+        """Open the file, or note why not."""
+        if not self._path:
+            return
+        # O_NONBLOCK: a pipe without a reader is refused instead of waited for.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        try:
+            self._fd = os.open(self._path, flags, 0o600)
+            self._failure = ""
+        except OSError as error:
+            self._fail(error)
+
+    def reopen(self) -> None:
+        """Close and open: the file was renamed."""
+        self.close()
+        self.open()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def write(self, line: bytes) -> Optional[Log]:
+        """Append a line; what is to be said about the file itself, if that changed."""
+        if self._path and self._failure and time.monotonic() >= self._retry_at_s:
+            self.reopen()
+        if self._fd >= 0:
+            self._append(line)
+        if self._failure or self._fd < 0:
+            self._missing += 1
+            self._spare(line)
+        return self._news()
+
+    def _append(self, line: bytes) -> None:
+        rest = b"\n" + line if self._torn else line
+        # Patience only once: a pipe that nobody reads must not take it for each line.
+        deadline_s = time.monotonic() + (0.0 if self._failure else _PIPE_WAIT_S)
+        self._torn = False
+        while rest:
+            try:
+                rest = rest[os.write(self._fd, rest):]
+            except BlockingIOError as error:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0 or not select.select([], [self._fd], [], left_s)[1]:
+                    self._torn = len(rest) < len(line)
+                    self._fail(error)
+                    return
+            except OSError as error:
+                self._torn = len(rest) < len(line)
+                self._fail(error)
+                return
+        self._failure = ""
+
+    def _fail(self, error: OSError) -> None:
+        text = "nobody reads it" if error.errno in (errno.ENXIO, errno.EAGAIN) else (
+            error.strerror or str(error))
+        self._failure = text
+        self._retry_at_s = time.monotonic() + RETRY_S
+
+    def _spare(self, line: bytes) -> None:
+        # Only while it can take a line at once: a reader that is stuck must not stop syslog too.
+        if self._spare_fd < 0 or not select.select([], [self._spare_fd], [], 0)[1]:
+            return
+        try:
+            os.write(self._spare_fd, line)
+        except OSError:
+            pass  # Nobody is left to tell.
+
+    def _news(self) -> Optional[Log]:
+        if not self._path or self._failure == self._said:
+            return None
+        was, self._said = self._said, self._failure
+        if self._failure:
+            return log("log-file-failed", path=self._path, reason=self._failure)
+        missing, self._missing = self._missing, 0
+        return log("log-file-works", path=self._path, count=missing) if was else None
