@@ -1,0 +1,264 @@
+"""The picture of the code holds: who knows whom, what is pure, how long things are.
+
+Read by the newest Python only (conftest leaves it out on 3.6 and 3.7): the code is the same
+for all.  The types, and the library of CPython 3.6, are checked by `build.py check`.
+"""
+import ast
+import glob
+import os
+import re
+
+import pytest
+from xha import catalogue
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", "snapshot",
+              "config", "plainxml", "timing", "catalogue"}
+CORE = {"view", "domains", "acceptance", "sfcycle", "liveset", "startup", "stall", "globalrecord",
+        "faulthandling", "admission", "masterlock", "fencing", "membership"}
+FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
+SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
+          "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
+          "realtime", "nic", "control", "listener", "paths", "faultpoints"}
+PROGRAM = {"__init__", "node", "daemon", "report", "client", "cli", "commands", "sfadmin",
+           "sandbox", "tour"}
+
+# layer       may import                                   because
+LAYERS = [
+    (VOCABULARY, VOCABULARY, "the vocabulary is what all others are said in"),
+    (CORE, VOCABULARY | CORE, "the core decides; it must run where no device is"),
+    (FORMATS, VOCABULARY | FORMATS, "bytes are bytes, whoever carries them"),
+    (SHELLS, VOCABULARY | FORMATS | SHELLS, "a shell acts; it never decides"),
+    (PROGRAM, VOCABULARY | CORE | FORMATS | SHELLS | PROGRAM, "here all of them meet"),
+]
+
+IMPURE_MODULES = {
+    "asyncio", "concurrent", "ctypes", "datetime", "fcntl", "io", "logging", "mmap",
+    "multiprocessing", "netifaces", "os", "pathlib", "posix", "queue", "random", "secrets",
+    "select", "selectors", "shutil", "signal", "socket", "subprocess", "sys", "tempfile",
+    "threading", "time", "uuid"}
+IMPURE_CALLS = {"breakpoint", "eval", "exec", "input", "open", "print", "__import__"}
+
+EXCEPTIONS = {
+    "config": {"open"},  # config.load reads the file; config.parse beside it is pure
+    "crc": {"sys"},  # crcmod hides its submodule; only sys.modules still has it
+}
+
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b(?! \(#\d+\))")
+
+MAX_LINE, MAX_FUNCTION, MAX_MODULE = 100, 50, 400
+
+
+def paths(*patterns):
+    """The files of the repository that these patterns name, by their names from its top."""
+    found = sorted(os.path.relpath(path, ROOT) for pattern in patterns
+                   for path in glob.glob(os.path.join(ROOT, pattern), recursive=True))
+    assert found, patterns
+    return found
+
+
+ROOMS = paths("src/*.py")
+OURS = ROOMS + paths("boot/*.py", "tools/*.py", "build.py")
+ALL = OURS + paths("tests/**/*.py")
+
+
+def text_of(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as stream:
+        return stream.read()
+
+
+def tree_of(path):
+    return ast.parse(text_of(path), path)
+
+
+def room(path):
+    return os.path.basename(path)[:-len(".py")]
+
+
+def imports(tree):
+    """The full names of all modules that a module imports, wherever it does so."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports of ours are absolute"
+            for alias in node.names:
+                if node.module == "xha":
+                    yield "xha." + alias.name
+                else:
+                    yield node.module
+
+
+def rooms_of(layer):
+    return [path for path in ROOMS if room(path) in layer]
+
+
+def where(path, node):
+    return "{}:{}".format(path, node.lineno)
+
+
+def test_every_module_has_its_room():
+    known = VOCABULARY | CORE | FORMATS | SHELLS | PROGRAM
+    assert not {room(path) for path in ROOMS} - known - {"__main__"}
+    assert len(known) == sum(len(layer) for layer, _, _ in LAYERS), "one room, one layer"
+
+
+@pytest.mark.parametrize("layer, allowed, why", LAYERS, ids=[row[-1] for row in LAYERS])
+def test_a_layer_imports_only_what_it_may_know(layer, allowed, why):
+    for path in rooms_of(layer):
+        ours = {name.split(".")[1] for name in imports(tree_of(path)) if name.startswith("xha.")}
+        assert not ours - allowed - ({"_build"} if layer is PROGRAM else set()), (path, why)
+
+
+@pytest.mark.parametrize("path", rooms_of(VOCABULARY | CORE | FORMATS), ids=room)
+def test_a_module_that_decides_or_encodes_touches_nothing_outside(path):
+    tree = tree_of(path)
+    used = {name.split(".")[0] for name in imports(tree)} - EXCEPTIONS.get(room(path), set())
+    assert not used & IMPURE_MODULES
+    forbidden = IMPURE_CALLS - EXCEPTIONS.get(room(path), set())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in forbidden, where(path, node)
+
+
+@pytest.mark.parametrize("path", rooms_of(VOCABULARY | CORE | FORMATS), ids=room)
+def test_nothing_depends_on_the_order_of_a_set(path):
+    for node in ast.walk(tree_of(path)):
+        if not isinstance(node, (ast.For, ast.comprehension)):
+            continue
+        unordered = isinstance(node.iter, (ast.Set, ast.SetComp)) or (
+            isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name)
+            and node.iter.func.id in ("set", "frozenset"))
+        assert not unordered, where(path, node.iter)
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_the_syntax_is_that_of_python_3_6(path):
+    ast.parse(text_of(path), path, feature_version=(3, 6))
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_lines_are_short_and_finished(path):
+    for number, line in enumerate(text_of(path).split("\n"), 1):
+        here, length = "{}:{}".format(path, number), len(line)
+        assert length <= MAX_LINE, here
+        assert line == line.rstrip() and "\t" not in line, here
+        assert not UNFINISHED.search(line), here
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_modules_and_functions_can_be_read_at_a_glance(path):
+    lines = text_of(path).count("\n")
+    assert lines <= MAX_MODULE
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= MAX_FUNCTION, where(path, node)
+
+
+def public_definitions(node):
+    """The public classes, functions and methods in a module or class."""
+    for child in node.body:
+        if isinstance(child, (ast.FunctionDef, ast.ClassDef)) and not child.name.startswith("_"):
+            yield child
+            if isinstance(child, ast.ClassDef):
+                for inner in public_definitions(child):
+                    yield inner
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_what_is_public_says_what_it_is(path):
+    tree = tree_of(path)
+    assert ast.get_docstring(tree)
+    for node in public_definitions(tree):
+        assert ast.get_docstring(node), where(path, node) + " " + node.name
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=room)
+def test_every_parameter_and_result_has_a_type(path):
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.returns is not None, where(path, node)
+            for argument in node.args.args + node.args.kwonlyargs:
+                known = argument.arg in ("self", "cls") or argument.annotation is not None
+                assert known, where(path, node) + " " + argument.arg
+
+
+def records_with_fields():
+    """The names of all record classes with two fields or more."""
+    found = set()
+    for path in ROOMS:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef) and any(
+                    isinstance(mark, ast.Name) and mark.id == "record"
+                    for mark in node.decorator_list):
+                fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+                if len(fields) >= 2:
+                    found.add(node.name)
+    return found
+
+
+RECORDS = records_with_fields()
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=room)
+def test_records_are_built_with_keywords(path):
+    assert RECORDS
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            positional = [item for item in node.args if not isinstance(item, ast.Starred)]
+            assert name not in RECORDS or not positional, where(path, node)
+
+
+class LogCalls(ast.NodeVisitor):
+    """Every call of a function or method named ``log``, but for those that pass one on."""
+
+    def __init__(self):
+        self.found = []
+
+    def visit_FunctionDef(self, node):
+        if node.name != "log":
+            self.generic_visit(node)
+
+    def visit_Call(self, node):
+        if getattr(node.func, "id", getattr(node.func, "attr", "")) == "log":
+            self.found.append(node)
+        self.generic_visit(node)
+
+
+def logged():
+    """(where, name of the message, names of its fields) for each log(...) in src/."""
+    for path in ROOMS:
+        calls = LogCalls()
+        calls.visit(tree_of(path))
+        for node in calls.found:
+            first = node.args[0] if node.args else None
+            choices = [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
+            for choice in choices:
+                name = choice.value if isinstance(choice, ast.Constant) else None
+                yield where(path, node), name, {item.arg for item in node.keywords}
+
+
+MESSAGES = catalogue.parse(text_of("sysloglist"))
+LOGGED = list(logged())
+
+
+@pytest.mark.parametrize("place, name, fields", LOGGED, ids=[row[0] for row in LOGGED])
+def test_a_message_is_in_the_catalogue_with_exactly_these_fields(place, name, fields):
+    assert name is not None, "a message is logged by its literal name"
+    assert name in MESSAGES
+    assert fields == set(MESSAGES[name].fields)
+
+
+@pytest.mark.parametrize("name", MESSAGES.names())
+def test_an_entry_of_the_catalogue_is_logged_by_something(name):
+    assert name in {row[1] for row in LOGGED}
+
+
+def test_the_names_of_the_catalogue_are_in_order():
+    names = [line.split()[0] for line in text_of("sysloglist").split("\n")
+             if re.match(r"[a-z]", line)]
+    assert names == sorted(names)
