@@ -1,0 +1,165 @@
+"""Which heartbeats to believe.
+
+Theory of operation
+===================
+
+A datagram may have been sent by anybody.  Before a single fact is taken from
+it, it passes the checks of spec 4, "Receiving", in their order; the first
+that fails drops it, counts it, and says so at most once a day for each cause
+and sender.  Nothing is changed by a dropped datagram but the counters, with
+one exception: the incarnation and sequence of a datagram whose origin is
+proven are remembered even when a later check drops it, so that nothing older
+of that host is ever believed again.
+
+In a pool with a key the proof of origin is the HMAC.  The one exception are
+the hosts that run the original daemon, xhad: they cannot prove anything, and
+are known by their State-File record, which only a root of the pool can write.
+"""
+
+from typing import Dict, Optional, Tuple
+
+from xha import events
+from xha.published import NEVER, FencingMode, Heartbeat, Proof
+from xha.view import Peer, View
+
+#: One warning for each cause and sender in this time.  Source: spec 4.
+WARNING_INTERVAL_MS = 24 * 3600 * 1000
+
+#: Distinct (cause, sender) pairs remembered; a flood of invented senders must not fill memory.
+MAX_WARNINGS = 256
+
+
+class Acceptance:
+    """The checks on datagrams, and what is remembered for them."""
+
+    __slots__ = ("_view", "_warned_at_ms", "counts", "enabled", "_generation_uuid")
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._generation_uuid = view.common.generation_uuid
+        self._warned_at_ms = {}  # type: Dict[Tuple[str, str], int]
+        #: Refused datagrams by cause.
+        self.counts = {}  # type: Dict[str, int]
+        #: Receiving begins with the first good reading of the State-File.
+        self.enabled = False
+
+    def refuse(self, now_ms: int, cause: str, source: str) -> None:
+        """Count a dropped datagram; warn about its cause and sender once a day."""
+        self.counts[cause] = self.counts.get(cause, 0) + 1
+        key = (cause, source)
+        last = self._warned_at_ms.get(key)
+        if last is not None and now_ms - last < WARNING_INTERVAL_MS:
+            return
+        if last is None and len(self._warned_at_ms) >= MAX_WARNINGS:
+            return
+        self._warned_at_ms[key] = now_ms
+        self._view.log("datagram-refused", cause=cause, source=source)
+
+    def accept(self, now_ms: int, event: events.HeartbeatReceived) -> Optional[Peer]:
+        """Take a heartbeat over, or drop it.
+
+        Returns: the sender when its heartbeat was taken over, else None.  When it asked
+        this host to fence, with right, ``fence_requested`` answers true for the peer.
+        """
+        heartbeat = event.heartbeat
+        cause = self._identify(heartbeat, event.source)
+        peer = None  # type: Optional[Peer]
+        if not cause:
+            peer = self._view.peers[heartbeat.host_index]
+            cause = self._prove(peer, heartbeat, event.proof)
+        if not cause and peer is not None:
+            self._remember(peer, heartbeat)
+            if (peer.index in self._view.liveset
+                    and peer.index not in heartbeat.current_liveset):
+                # Its old instance must be removed by the fault handler first.
+                cause = "starting-instance"
+        if cause or peer is None:
+            if cause == "starting-instance":
+                # Nothing is wrong with it: counted, no warning.
+                self.counts[cause] = self.counts.get(cause, 0) + 1
+            else:
+                self.refuse(now_ms, cause, event.source)
+            return None
+        self._take_over(peer, heartbeat, event.received_at_ms)
+        return peer
+
+    def fence_requested(self, peer: Peer) -> bool:
+        """Whether the last heartbeat of ``peer`` demands that this host fences itself."""
+        heartbeat = peer.heartbeat
+        return (heartbeat is not None and heartbeat.fence_request
+                and peer.index in heartbeat.current_liveset
+                and self._view.me not in heartbeat.proposed_liveset)
+
+    def _identify(self, heartbeat: Heartbeat, source: str) -> str:
+        """Checks 1 and 3 to 5 of spec 4: the cause of refusal, "" for none."""
+        view = self._view
+        if not self.enabled:
+            return "not-receiving"
+        if heartbeat.generation_uuid != self._generation_uuid:
+            return "generation"
+        if heartbeat.host_index >= len(view.peers):
+            return "host-index"
+        if heartbeat.host_index == view.me:
+            return "own-identity"
+        peer = view.peers[heartbeat.host_index]
+        if heartbeat.host_uuid != peer.uuid:
+            return "host-uuid"
+        if source != peer.address:
+            return "source-address"
+        return ""
+
+    def _prove(self, peer: Peer, heartbeat: Heartbeat, proof: Proof) -> str:
+        """Checks 6 and 7 of spec 4: the cause of refusal, "" for none."""
+        if proof is Proof.BROKEN:
+            return "seal"
+        if self._view.keyed and proof is not Proof.AUTHENTIC:
+            if proof is not Proof.UNSEALED or not peer.is_xhad:
+                return "not-authentic"
+        if heartbeat.seal is None:
+            if peer.sequence != NEVER and not _is_newer(heartbeat.sequence, peer.sequence):
+                return "sequence"
+            return ""
+        incarnation = heartbeat.seal.incarnation
+        if incarnation < peer.incarnation:
+            return "incarnation"
+        if incarnation == peer.incarnation and heartbeat.sequence <= peer.sealed_sequence:
+            return "sequence"
+        return ""
+
+    @staticmethod
+    def _remember(peer: Peer, heartbeat: Heartbeat) -> None:
+        if heartbeat.seal is None:
+            peer.sequence = heartbeat.sequence
+        else:
+            peer.incarnation = heartbeat.seal.incarnation
+            peer.sealed_sequence = heartbeat.sequence
+
+    def _take_over(self, peer: Peer, heartbeat: Heartbeat, received_at_ms: int) -> None:
+        view = self._view
+        before = peer.heartbeat
+        peer.heartbeat = heartbeat
+        peer.heard_at_ms = received_at_ms
+        peer.heartbeat_discount_ms = 0
+        if peer.index in heartbeat.current_liveset:
+            peer.own_member_at_ms = received_at_ms
+        if heartbeat.sr2:
+            view.sr2_seen_at_ms = received_at_ms
+        self._tell(peer, before, heartbeat)
+
+    def _tell(self, peer: Peer, before: Optional[Heartbeat], heartbeat: Heartbeat) -> None:
+        """Say what an operator wants to know of another host, once for each change."""
+        view = self._view
+        words = heartbeat.seal.last_words if heartbeat.seal else None
+        old = before.seal.last_words if before is not None and before.seal else None
+        if words is not None and words != old:
+            view.log("last-words-heard", host=peer.index, code=words.code, text=words.text)
+        disarmed = heartbeat.seal is not None and heartbeat.seal.fencing is FencingMode.DISARMED
+        was = (before is not None and before.seal is not None
+               and before.seal.fencing is FencingMode.DISARMED)
+        if disarmed and not was:
+            view.log("peer-disarmed", host=peer.index)
+
+
+def _is_newer(sequence: int, last: int) -> bool:
+    """Whether a 32-bit serial number is newer than another (spec 4, check 7)."""
+    return 0 < (sequence - last) & 0xFFFFFFFF < 0x80000000

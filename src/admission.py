@@ -1,0 +1,102 @@
+"""Letting other hosts join the liveset, and noticing those who may not.
+
+Theory of operation
+===================
+
+A host that wants in proposes itself.  Each member that sees it on both paths
+proposes it too; once every member proposes it, it is in.  So it is in for all
+or for none, and no member can be surprised by it.
+
+A host that is in its own liveset but not in ours was dropped, and it runs: the
+one thing that must not be.  It is never taken in again; it is told to fence
+until it is silent.  (While we start, or under survival rule 2, or when we had
+already proposed it, it was merely accepted a moment before we noticed.)
+
+Source: spec 5, "Letting others join".
+"""
+
+from xha.hostset import EMPTY, HostSet
+from xha.published import Phase
+from xha.view import Peer, View
+
+
+class Admission:
+    """Decides, for each host that is heard, whether it is let in."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def step(self) -> None:
+        """Look at every host that is heard."""
+        view = self._view
+        if not view.liveset:
+            return
+        foreign = EMPTY
+        for host in view.heartbeat_domain:
+            peer = view.peers[host]
+            heartbeat = peer.heartbeat
+            if host == view.me or heartbeat is None or host in view.liveset:
+                peer.alive_though_dropped = False
+                continue
+            if host in heartbeat.current_liveset:
+                if not self._accepted_elsewhere(host):
+                    foreign = foreign.plus(host)
+                    self._accuse(peer)
+            elif host in heartbeat.proposed_liveset:
+                self._propose(host)
+        view.fence_until_silent = foreign
+        self._admit()
+
+    def _accepted_elsewhere(self, host: int) -> bool:
+        """Take in a host that the others have accepted; answer whether they can have."""
+        view = self._view
+        if host in view.proposed or view.phase is Phase.STARTING or view.sr2:
+            if view.settled:
+                view.set_liveset(view.liveset.plus(host), view.proposed.plus(host))
+            return True
+        return False
+
+    def _propose(self, host: int) -> None:
+        view = self._view
+        if view.join_blocked or not view.settled or host in view.proposed:
+            return
+        if host in view.statefile_domain or view.sr2:
+            view.log("host-proposed", host=host)
+            view.set_liveset(view.liveset, view.proposed.plus(host))
+
+    def _admit(self) -> None:
+        """Take in every proposed host that all members propose."""
+        view = self._view
+        if view.me not in view.liveset or view.join_blocked or not view.settled:
+            return
+        for host in view.proposed - view.liveset:
+            members = view.liveset.minus(view.me)
+            if all(self._proposes(view.peers[member], host) for member in members):
+                view.set_liveset(view.liveset.plus(host), view.proposed)
+
+    @staticmethod
+    def _proposes(peer: Peer, host: int) -> bool:
+        return peer.heartbeat is not None and host in peer.heartbeat.proposed_liveset
+
+    def _accuse(self, peer: Peer) -> None:
+        """Say once that a dropped host runs; the heartbeats carry the fence request."""
+        if not peer.alive_though_dropped:
+            peer.alive_though_dropped = True
+            self._view.log("dropped-host-runs", host=peer.index)
+            self._view.burst()
+
+
+def withdrawn(view: View) -> HostSet:
+    """Proposed hosts that no longer ask to join and are no members: to be taken back.
+
+    A host that gave up joining (it aborted, or was restarted) must ask again.
+    """
+    gone = EMPTY
+    for host in (view.proposed - view.liveset).minus(view.me):
+        heartbeat = view.peers[host].heartbeat
+        if host not in view.heartbeat_domain or heartbeat is None or (
+                host not in heartbeat.proposed_liveset):
+            gone = gone.plus(host)
+    return gone

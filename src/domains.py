@@ -1,0 +1,145 @@
+"""Who is heard: the heartbeat domain and the State-File domain.
+
+Theory of operation
+===================
+
+A host is *heard* when its last accepted heartbeat, or the last advance of its
+record, is less than T1 (T2) old on this host's clock.  Membership of a domain
+has hysteresis: who is in stays in until the time-out; who is out comes in at
+its next sign, unless joining is blocked, because the fault handler runs and
+all hosts must decide from sets that only shrink.
+
+A link that works one way only is broken: a host that says, while both sides
+are in the fault handler, that it does not hear us is out.
+
+A host of the liveset that leaves a domain is a *loss*; the fault handler
+takes it up.  Under survival rule 2 nobody has the State-File and its domain
+means nothing.
+
+Source: spec 4, "hbdomain"; spec 5, "sfdomain".
+"""
+
+from xha.hostset import HostSet
+from xha.published import NEVER, Phase
+from xha.view import Peer, View
+
+
+class Domains:
+    """Keeps the two domains of the view current."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def evaluate(self, now_ms: int) -> None:
+        """Recompute both domains at ``now_ms``; note losses."""
+        self._heartbeat(now_ms)
+        self._statefile(now_ms)
+
+    def heard(self, peer: Peer, now_ms: int) -> bool:
+        """Whether a heartbeat of ``peer`` is less than T1 old, its own stalls apart."""
+        deadline = self._heartbeat_deadline_ms(peer)
+        return deadline != NEVER and now_ms < deadline
+
+    def advancing(self, peer: Peer, now_ms: int) -> bool:
+        """Whether the record of ``peer`` was seen to advance within T2, its own stalls apart."""
+        deadline = self._statefile_deadline_ms(peer)
+        return deadline != NEVER and now_ms < deadline
+
+    def expel(self, hosts: HostSet) -> None:
+        """Take hosts out of both domains by decision; they are no new loss."""
+        view = self._view
+        self._change_heartbeat(view.heartbeat_domain - hosts)
+        self._change_statefile(view.statefile_domain - hosts)
+
+    def expel_heard(self, host: int) -> None:
+        """Take a host that is heard, but stuck, out of the heartbeat domain: a loss."""
+        view = self._view
+        self._lost(view.heartbeat_domain, view.heartbeat_domain.minus(host))
+        self._change_heartbeat(view.heartbeat_domain.minus(host))
+
+    def expel_advancing(self, host: int) -> None:
+        """Take a host whose record advances, but which is stuck, out of the State-File domain."""
+        view = self._view
+        self._lost(view.statefile_domain, view.statefile_domain.minus(host))
+        self._change_statefile(view.statefile_domain.minus(host))
+
+    def lose_access(self, now_ms: int, why: str) -> None:
+        """Note that this host has no State-File access any more."""
+        view = self._view
+        if view.statefile_access:
+            view.log("statefile-lost", reason=why)
+        view.statefile_access = False
+        view.without_access_at_ms = now_ms
+
+    def _heartbeat_deadline_ms(self, peer: Peer) -> int:
+        if peer.heard_at_ms == NEVER:
+            return NEVER
+        return (peer.heard_at_ms + peer.heartbeat_discount_ms
+                + self._view.common.heartbeat_timeout_ms)
+
+    def _statefile_deadline_ms(self, peer: Peer) -> int:
+        if peer.advanced_at_ms == NEVER:
+            return NEVER
+        return (peer.advanced_at_ms + peer.statefile_discount_ms
+                + self._view.common.statefile_timeout_ms)
+
+    def _heartbeat(self, now_ms: int) -> None:
+        view = self._view
+        before = view.heartbeat_domain
+        bits = 1 << view.me
+        for peer in view.peers:
+            if peer.index == view.me:
+                continue
+            if not self.heard(peer, now_ms):
+                # Of an unsealed sender the sequence is forgotten; of a sealed one never.
+                peer.sequence = NEVER
+                continue
+            if peer.index in before:
+                if self._is_one_way(peer):
+                    continue
+            elif view.join_blocked:
+                continue
+            bits |= 1 << peer.index
+            view.wake(self._heartbeat_deadline_ms(peer))
+        after = HostSet.of_bits(bits)
+        self._lost(before, after)
+        self._change_heartbeat(after)
+
+    def _is_one_way(self, peer: Peer) -> bool:
+        heartbeat = peer.heartbeat
+        return (heartbeat is not None and self._view.phase >= Phase.FHREADY
+                and heartbeat.phase >= Phase.FHREADY
+                and self._view.me not in heartbeat.heartbeat_domain)
+
+    def _statefile(self, now_ms: int) -> None:
+        view = self._view
+        before = view.statefile_domain
+        bits = 0
+        for peer in view.peers:
+            if self.advancing(peer, now_ms) and (peer.index in before or not view.join_blocked):
+                bits |= 1 << peer.index
+                view.wake(self._statefile_deadline_ms(peer))
+        after = HostSet.of_bits(bits)
+        if view.me in before and view.me not in after:
+            self.lose_access(now_ms, "my own record has not advanced for too long")
+        if not view.sr2:
+            self._lost(before, after)
+        self._change_statefile(after)
+
+    def _lost(self, before: HostSet, after: HostSet) -> None:
+        if (before - after) & self._view.liveset:
+            self._view.loss_pending = True
+
+    def _change_heartbeat(self, after: HostSet) -> None:
+        view = self._view
+        if after != view.heartbeat_domain:
+            view.log("hb-domain-changed", liveset=view.picture(after))
+            view.heartbeat_domain = after
+
+    def _change_statefile(self, after: HostSet) -> None:
+        view = self._view
+        if after != view.statefile_domain:
+            view.log("sf-domain-changed", liveset=view.picture(after))
+            view.statefile_domain = after

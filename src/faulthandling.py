@@ -1,0 +1,460 @@
+"""The fault handler: how hosts agree on who goes on after a loss.
+
+Theory of operation
+===================
+
+When a host of the liveset is lost, those who remain walk through the same
+steps together.  Between the steps they *rendezvous*: nobody enters a step
+before all who can be seen have left the one before, so all decide from what
+all knew at the same time.  The walk:
+
+    ready         rendezvous FHREADY, FH1, FH1DONE
+    stable        until everybody seen has been seen anew: no stale memory
+    exchange      rendezvous FH1DONE, FH2, FH2DONE, on the State-File too
+    consistent    until all publish the same view, at most max(T1, T2); freeze a picture;
+                  where they never agree (a cut network), reduce it by ``liveset.merge``
+    decide        rendezvous FH2DONE, FH3, FH3DONE; the survival test, or death
+    condemn       rendezvous FH3DONE, FH4, FH4DONE
+    wait          until whoever was put out is certainly dead; then drop them
+    finish        rendezvous FH4DONE, STARTED, FHREADY
+
+A rendezvous (a, b, c) is two waits: publish a and wait until all are in a or
+b; publish b and wait until all are in b or c.  Whoever leaves has been seen
+in b by all, so a phase can be reused by the next walk.
+
+Nobody is waited for without a bound: a host that is heard but does not move
+is taken out of its domain ("alive, but stuck") and becomes a loss like any.
+
+**The wait is the safety of the whole system.**  The last sign of life of a
+dropped host is min(T1, T2) old when it is put out, its watchdogs were last
+moved before that sign was sent or at most max(t1, t2) after, so after
+max(Wh, Ws) - min(T1, T2) + max(t1, t2) more it has been reset.  On top stands
+the *sign-of-life guard*: for each condemned host, the instant by which it
+must have been reset is computed from the last advance of its own record that
+this host noticed, and nobody is dropped before that instant has passed and
+one more good reading shows no new advance.  A host that gives new signs for
+too long is not dropped: it stays, and another walk follows.
+
+Source: spec 5, "Fault handler"; the instants are in ``timing``.
+"""
+
+import enum
+from typing import Callable, Dict, NamedTuple, Optional
+
+from xha import timing
+from xha.domains import Domains
+from xha.fencing import Fencing
+from xha.hostset import EMPTY, HostSet
+from xha.liveset import Picture, Verdict, merge, survival_test
+from xha.published import NEVER, FencingMode, Phase, WatchdogMode
+from xha.records import record
+from xha.startup import picture_of
+from xha.view import Peer, View
+
+
+@enum.unique
+class Step(enum.Enum):
+    """Where a walk is; the value says what it waits for."""
+
+    IDLE = ""
+    READY_ENTER = "all hosts to notice the loss"
+    READY_LEAVE = "all hosts to be ready"
+    STABLE = "fresh signs of life of all hosts seen"
+    EXCHANGE_ENTER = "all hosts to exchange views"
+    EXCHANGE_LEAVE = "all hosts to have exchanged views"
+    CONSISTENT = "all views to agree"
+    DECIDE_ENTER = "all hosts to freeze their views"
+    DECIDE_LEAVE = "all hosts to decide"
+    CONDEMN_ENTER = "all hosts to have decided"
+    CONDEMN_LEAVE = "all hosts to wait for the dead"
+    WAIT = "certainty that the lost hosts have stopped"
+    FINISH_ENTER = "all hosts to drop the dead"
+    FINISH_LEAVE = "all hosts to go on"
+
+
+@record
+class Meeting(NamedTuple):
+    """One of the two waits of a rendezvous."""
+
+    publish: Phase
+    # The phases that everybody who is seen must be in.
+    accepted: frozenset  # of Phase
+    # Held on the State-File too.
+    on_statefile: bool
+    following: Step
+
+
+def _meeting(publish: Phase, other: Phase, on_statefile: bool, following: Step) -> Meeting:
+    return Meeting(publish=publish, accepted=frozenset((publish, other)),
+                   on_statefile=on_statefile, following=following)
+
+
+#: The waits, in order.  Source: spec 5, "Rendezvous(a, b, c)" and steps 1 to 4.
+MEETINGS = {
+    Step.READY_ENTER: _meeting(Phase.FHREADY, Phase.FH1, False, Step.READY_LEAVE),
+    Step.READY_LEAVE: _meeting(Phase.FH1, Phase.FH1DONE, False, Step.STABLE),
+    Step.EXCHANGE_ENTER: _meeting(Phase.FH1DONE, Phase.FH2, True, Step.EXCHANGE_LEAVE),
+    Step.EXCHANGE_LEAVE: _meeting(Phase.FH2, Phase.FH2DONE, True, Step.CONSISTENT),
+    Step.DECIDE_ENTER: _meeting(Phase.FH2DONE, Phase.FH3, False, Step.DECIDE_LEAVE),
+    Step.DECIDE_LEAVE: _meeting(Phase.FH3, Phase.FH3DONE, False, Step.CONDEMN_ENTER),
+    Step.CONDEMN_ENTER: _meeting(Phase.FH3DONE, Phase.FH4, False, Step.CONDEMN_LEAVE),
+    Step.CONDEMN_LEAVE: _meeting(Phase.FH4, Phase.FH4DONE, False, Step.WAIT),
+    Step.FINISH_ENTER: _meeting(Phase.FH4DONE, Phase.STARTED, False, Step.FINISH_LEAVE),
+    Step.FINISH_LEAVE: _meeting(Phase.STARTED, Phase.FHREADY, False, Step.IDLE),
+}
+
+#: Steps in which a further loss is taken up by the walk that goes on: before the picture is
+#: frozen.  (Spec 5 names FHREADY..FH2DONE, but says too that step 3 reads the snapshot only; a
+#: loss after the freeze would then be handled by nobody, so another walk follows.)
+TAKES_UP = frozenset((
+    Step.READY_ENTER, Step.READY_LEAVE, Step.STABLE, Step.EXCHANGE_ENTER, Step.EXCHANGE_LEAVE,
+    Step.CONSISTENT))
+
+
+class FaultHandling:
+    """One host's side of the walk."""
+
+    __slots__ = ("_view", "_domains", "_fencing", "_step", "_entered_at_ms", "_picture",
+                 "_decided_at_ms", "_began_at_ms", "_extended", "_wait_until_ms", "_guards",
+                 "_said")
+
+    def __init__(self, view: View, domains: Domains, fencing: Fencing) -> None:
+        self._view = view
+        self._domains = domains
+        self._fencing = fencing
+        self._step = Step.IDLE
+        self._entered_at_ms = NEVER
+        self._began_at_ms = NEVER
+        self._picture = None  # type: Optional[Picture]
+        # Instant at which the rendezvous of FH3 was complete.
+        self._decided_at_ms = NEVER
+        self._extended = False
+        self._wait_until_ms = NEVER
+        # Hosts whose signs of life during the wait were logged.
+        self._said = EMPTY
+        self._guards = {
+            Step.STABLE: self._stable,
+            Step.CONSISTENT: self._consistent,
+            Step.WAIT: self._wait,
+        }  # type: Dict[Step, Callable[[int], Optional[Step]]]
+
+    @property
+    def running(self) -> bool:
+        """Whether a walk goes on."""
+        return self._step is not Step.IDLE
+
+    def step(self, now_ms: int, summoned: bool) -> None:
+        """Start a walk if one is due; go as far as the facts allow.
+
+        Args:
+            summoned: a heartbeat in phase FHREADY arrived from a host of the liveset.
+        """
+        view = self._view
+        if self._step is Step.IDLE:
+            if view.phase is not Phase.STARTED or not (view.loss_pending or summoned):
+                return
+            self._begin(now_ms)
+        while not view.ended and self._step is not Step.IDLE:
+            if self._step in TAKES_UP:
+                view.loss_pending = False
+            meeting = MEETINGS.get(self._step)
+            following = (self._meet(now_ms, meeting) if meeting
+                         else self._guards[self._step](now_ms))
+            if following is None:
+                break
+            self._go(now_ms, following)
+        view.waiting_for = self._step.value
+
+    # ---- moving
+
+    def _begin(self, now_ms: int) -> None:
+        view = self._view
+        lost = view.liveset - view.heartbeat_domain
+        stale = EMPTY if view.sr2 else view.liveset - view.statefile_domain
+        view.log("fh-started", reason=(
+            "hosts not heard ({}), hosts whose State-File record does not advance ({})".format(
+                view.picture(lost), view.picture(stale)) if lost | stale
+            else "another host has started it"))
+        self._began_at_ms = now_ms
+        view.join_blocked = True
+        self._extended = False
+        self._picture = None
+        self._said = EMPTY
+        view.set_accelerate("fault-handler", True)
+        self._go(now_ms, Step.READY_ENTER)
+
+    def _go(self, now_ms: int, following: Step) -> None:
+        view = self._view
+        if following is Step.CONDEMN_ENTER:
+            self._decided_at_ms = now_ms
+            self._decide(now_ms)
+            if view.ended:
+                return
+        if following is Step.DECIDE_ENTER:
+            view.set_accelerate("fault-handler", False)
+        if following is Step.WAIT:
+            self._begin_wait(now_ms)
+        if following is Step.IDLE:
+            self._finish(now_ms)
+        self._step = following
+        self._entered_at_ms = now_ms
+        meeting = MEETINGS.get(following)
+        if meeting is not None:
+            view.enter(meeting.publish)
+
+    def _finish(self, now_ms: int) -> None:
+        view = self._view
+        view.join_blocked = False
+        lost = view.liveset - view.heartbeat_domain
+        if not view.sr2:
+            lost = lost | (view.liveset - view.statefile_domain)
+        view.loss_pending = view.loss_pending and bool(lost)
+        view.log("fh-ended", ms=now_ms - self._began_at_ms,
+                 liveset=view.picture(view.liveset))
+
+    # ---- rendezvous
+
+    def _meet(self, now_ms: int, meeting: Meeting) -> Optional[Step]:
+        """One wait of a rendezvous; hosts that do not come in time are taken out."""
+        view = self._view
+        late = False
+        for host in (view.liveset & view.heartbeat_domain).minus(view.me):
+            heartbeat = view.peers[host].heartbeat
+            if heartbeat is None or heartbeat.phase in meeting.accepted:
+                continue
+            if self._stuck(now_ms, host, heartbeat.phase):
+                self._domains.expel_heard(host)
+            else:
+                late = True
+        if meeting.on_statefile:
+            for host in (view.liveset & view.statefile_domain).minus(view.me):
+                content = view.peers[host].record
+                if content is None or content.phase in meeting.accepted:
+                    continue
+                if self._stuck(now_ms, host, content.phase):
+                    self._domains.expel_advancing(host)
+                else:
+                    late = True
+        if late or (meeting is MEETINGS[Step.DECIDE_LEAVE] and not view.settled):
+            return None
+        return meeting.following
+
+    def _stuck(self, now_ms: int, host: int, phase: Phase) -> bool:
+        """Whether a host that is awaited has had longer than any healthy one needs."""
+        until_ms = self._entered_at_ms + timing.rendezvous_bound_ms(self._view.common, phase)
+        if now_ms < until_ms:
+            self._view.wake(until_ms)
+            return False
+        self._view.log("fh-host-stuck", host=host, phase=phase.name)
+        return True
+
+    # ---- step 1: stable
+
+    def _stable(self, now_ms: int) -> Optional[Step]:
+        view = self._view
+        since_ms = self._entered_at_ms
+        heard_after_ms = min(since_ms, now_ms - timing.stable_heartbeat_ms(view.common))
+        for host in view.heartbeat_domain.minus(view.me):
+            if view.peers[host].heard_at_ms < heard_after_ms:
+                return None
+        read_after_ms = min(since_ms, now_ms - timing.stable_statefile_ms(view.common))
+        for host in view.statefile_domain:
+            if view.peers[host].advanced_at_ms < read_after_ms:
+                return None
+        if view.committed_weight != view.weight:
+            view.committed_weight = view.weight
+            view.log("weight-committed", weight=view.weight)
+        return Step.EXCHANGE_ENTER
+
+    # ---- step 2: a consistent view
+
+    def _consistent(self, now_ms: int) -> Optional[Step]:
+        view = self._view
+        if not view.settled:
+            return None
+        agreed = self._views_agree()
+        until_ms = self._entered_at_ms + timing.consistent_view_ms(view.common)
+        if not agreed and now_ms < until_ms:
+            view.wake(until_ms)
+            return None
+        picture = picture_of(view)
+        if not agreed:
+            picture = merge(picture)
+            view.log("fh-views-differ", ms=now_ms - self._entered_at_ms)
+        view.log("fh-views-agree", heartbeat=view.picture(picture.heartbeat_domain),
+                 statefile=view.picture(picture.statefile_domain))
+        self._picture = picture
+        return Step.DECIDE_ENTER
+
+    def _views_agree(self) -> bool:
+        view = self._view
+        members = view.liveset
+        heard = view.heartbeat_domain & members
+        advancing = view.statefile_domain & members
+        for host in members.minus(view.me):
+            peer = view.peers[host]
+            if host in heard and not (
+                    peer.heartbeat is not None
+                    and peer.heartbeat.heartbeat_domain & members == heard
+                    and peer.heartbeat.statefile_domain & members == advancing):
+                return False
+            if host in advancing and not (
+                    peer.record is not None
+                    and peer.record.heartbeat_domain & members == heard
+                    and peer.record.statefile_domain & members == advancing):
+                return False
+        return True
+
+    # ---- step 3: the survival test
+
+    def _decide(self, now_ms: int) -> None:
+        view = self._view
+        picture = self._picture
+        assert picture is not None
+        verdict = survival_test(picture)
+        if not view.armed:
+            return
+        if verdict is Verdict.FENCE:
+            self._fencing.fence(
+                now_ms, "no-survival-rule",
+                "no survival rule applies: heard {}, State-File {}, liveset {}".format(
+                    view.picture(picture.heartbeat_domain),
+                    view.picture(picture.statefile_domain), view.picture(view.liveset)))
+            return
+        keep = picture.heartbeat_domain
+        if verdict is Verdict.ALL_LOST_STATEFILE:
+            view.set_sr2(now_ms, True)
+            view.log("surviving-by-rule-2", liveset=view.picture(view.liveset & keep))
+        else:
+            keep = keep & picture.statefile_domain
+            view.log("surviving-by-rule-1", liveset=view.picture(view.liveset & keep))
+        condemned = view.liveset - keep
+        for host in condemned:
+            self._extended = self._extended or self._seen_lately(now_ms, host)
+        view.set_liveset(view.liveset, view.proposed - condemned)
+        self._domains.expel(condemned)
+
+    def _seen_lately(self, now_ms: int, host: int) -> bool:
+        view = self._view
+        peer = view.peers[host]
+        since_ms = now_ms - timing.fastest_patience_ms(view.common)
+        signs = [at_ms for at_ms in (peer.heard_at_ms, peer.advanced_at_ms) if at_ms != NEVER]
+        return (host in view.heartbeat_domain or host in view.statefile_domain
+                or any(at_ms >= since_ms for at_ms in signs))
+
+    # ---- step 4: wait out the dead
+
+    def _begin_wait(self, now_ms: int) -> None:
+        view = self._view
+        wait_ms = timing.dead_wait_ms(view.common, now_ms - self._decided_at_ms, self._extended)
+        self._wait_until_ms = now_ms + wait_ms
+        condemned = self._condemned()
+        if condemned:
+            view.log("fence-requested", dropped=view.picture(condemned))
+            view.log("fh-waiting", ms=wait_ms, dropped=view.picture(condemned))
+            view.fence_request = True
+            view.burst()
+
+    def _condemned(self) -> HostSet:
+        view = self._view
+        return view.liveset - view.proposed if view.armed else EMPTY
+
+    def _wait(self, now_ms: int) -> Optional[Step]:
+        view = self._view
+        if not self._condemned():
+            return self._end_wait()
+        if now_ms < self._wait_until_ms:
+            view.wake(self._wait_until_ms)
+            return None
+        if view.me not in view.statefile_domain and not view.sr2:
+            # No reading can prove anything any more; the next walk decides about us.
+            self._spare(self._condemned())
+            return self._end_wait()
+        limit_ms = self._wait_until_ms + timing.standard_wait_ms(view.common)
+        certain_ms = self._wait_until_ms
+        for host in self._condemned():
+            until_ms = self._uncertain_until_ms(view.peers[host])
+            if until_ms > limit_ms:
+                self._spare(HostSet([host]))
+            else:
+                certain_ms = max(certain_ms, until_ms)
+        if not self._condemned():
+            return self._end_wait()
+        if now_ms < certain_ms:
+            self._say_waiting(now_ms, certain_ms)
+            view.wake(certain_ms)
+            return None
+        if not view.settled:
+            return None
+        if not view.sr2 and view.reading_issued_at_ms < certain_ms:
+            view.set_accelerate("drop", True)
+            return None
+        dropped = self._condemned()
+        for host in dropped:
+            view.log("host-dropped", host=host)
+        view.set_liveset(view.liveset & view.proposed, view.proposed)
+        return self._end_wait()
+
+    def _say_waiting(self, now_ms: int, certain_ms: int) -> None:
+        """Say once for each host that new signs of it make the wait longer."""
+        view = self._view
+        for host in self._condemned() - self._said:
+            if self._uncertain_until_ms(view.peers[host]) > self._wait_until_ms:
+                self._said = self._said.plus(host)
+                view.log("fh-sign-of-life", host=host, ms=certain_ms - now_ms)
+
+    def _end_wait(self) -> Step:
+        self._view.set_accelerate("drop", False)
+        self._view.fence_request = False
+        return Step.FINISH_ENTER
+
+    def _spare(self, hosts: HostSet) -> None:
+        """Do not drop hosts that cannot be proven dead; another walk follows."""
+        view = self._view
+        for host in hosts:
+            view.log("fh-host-kept", host=host)
+        view.set_liveset(view.liveset, view.proposed | hosts)
+        view.loss_pending = True
+
+    def _uncertain_until_ms(self, peer: Peer) -> int:
+        """The instant by which a condemned host has been reset, from its last sign of life."""
+        view = self._view
+        common = view.common
+        if _is_disarmed(peer):
+            return NEVER
+        noticed_ms = peer.advanced_at_ms
+        sealed = peer.record is not None and peer.record.seal is not None
+        if sealed and noticed_ms != NEVER and not self._maybe_sr2(peer):
+            return noticed_ms + timing.certain_after_write_ms(common)
+        # Nothing but its own timers bounds it, and evidence of rule 2 (or xhad's own rules) may
+        # have moved either: the larger time-out, from the later of its last signs.
+        until_ms = NEVER
+        if noticed_ms != NEVER:
+            until_ms = noticed_ms + common.statefile_watchdog_timeout_ms
+        if peer.own_member_at_ms != NEVER:
+            until_ms = max(until_ms, peer.own_member_at_ms + max(
+                common.heartbeat_watchdog_timeout_ms, common.statefile_watchdog_timeout_ms))
+        if until_ms == NEVER:
+            return NEVER
+        return until_ms + timing.beat_ms(common) + timing.drift_ms(
+            timing.longest_watchdog_ms(common)) + timing.RESET_MS
+
+    def _maybe_sr2(self, peer: Peer) -> bool:
+        """Whether evidence of survival rule 2 may have moved the host's State-File timer."""
+        view = self._view
+        since_ms = peer.advanced_at_ms - view.common.statefile_timeout_ms
+        if not view.statefile_access or view.without_access_at_ms >= since_ms:
+            return True
+        if view.sr2 or view.sr2_seen_at_ms >= since_ms:
+            return True
+        seal = peer.record.seal if peer.record is not None else None
+        if seal is not None and (seal.sr2 or seal.watchdog_mode not in (
+                WatchdogMode.HYPERVISOR, WatchdogMode.USER)):
+            return True
+        return peer.heartbeat is not None and peer.heartbeat.sr2
+
+
+def _is_disarmed(peer: Peer) -> bool:
+    """Whether a host last said that nothing resets it: it gives no sign of life (spec 5)."""
+    seal = peer.heartbeat.seal if peer.heartbeat is not None else None
+    return seal is not None and seal.fencing is FencingMode.DISARMED

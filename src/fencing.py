@@ -1,0 +1,171 @@
+"""When this host must die: the fencing mode, and the deadlines of its watchdogs.
+
+Theory of operation
+===================
+
+A host that its peers have given up on must not run when they act on that.
+Peers give up T1 (T2) after they last noticed a heartbeat (a write) of ours;
+the watchdogs reset us Wh (Ws) after we last *issued* one.  What was noticed
+was issued before: so counting from the issue, and from nothing later, makes
+our death come in time whatever our own code does in between.  (Counting from
+the moment the send or write returned would be simpler and wrong: one that
+blocked for three seconds would push our death three seconds past the peers'
+patience.)
+
+Therefore a timer moves only by an event that proves the I/O it guards.  No
+clock moves it; a hung loop, a stuck disk and a dead process all end in a
+reset.  It never moves back.
+
+The one exception is survival rule 2, when nobody has a State-File to write
+to.  There the proof is what the others publish: heartbeat i, received at r,
+says "I last heard you a ms ago", so host i had heard us at r - a at the
+latest.  The oldest such moment over all others is the moment by which
+everybody provably had heard us; the timer may stand at that moment + Ws.  It
+is evidence, not a kick: a cut under rule 2 stops it.
+
+Source: spec 3 ("Reading and writing", step 1), spec 4 (last paragraph), spec
+5 ("SR2", "Fencing"), spec 7.
+"""
+
+from typing import Dict
+
+from xha import actions
+from xha.actions import Watchdog
+from xha.errors import ExitCode
+from xha.published import NEVER, FencingMode, LastWords, Phase
+from xha.view import View
+
+
+class Fencing:
+    """The fencing mode, the watchdogs' deadlines, and every way to end."""
+
+    __slots__ = ("_view", "_expires_at_ms", "_warned", "_closed")
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        # NEVER: the timer stands at the largest time-out.
+        self._expires_at_ms = {
+            Watchdog.HEARTBEAT: NEVER, Watchdog.STATEFILE: NEVER}  # type: Dict[Watchdog, int]
+        self._warned = {Watchdog.HEARTBEAT: False, Watchdog.STATEFILE: False}
+        self._closed = False
+
+    def heartbeats_sent(self, issued_at_ms: int) -> None:
+        """Sending to every peer was attempted, in the regular beat."""
+        self._move(Watchdog.HEARTBEAT,
+                   issued_at_ms + self._view.common.heartbeat_watchdog_timeout_ms)
+
+    def record_written(self, issued_at_ms: int) -> None:
+        """This host's record was written."""
+        self._move(Watchdog.STATEFILE,
+                   issued_at_ms + self._view.common.statefile_watchdog_timeout_ms)
+
+    def weigh_evidence(self, now_ms: int) -> None:
+        """Move the State-File timer by what the others say, while nobody has access."""
+        view = self._view
+        if view.statefile_access or self._expires_at_ms[Watchdog.STATEFILE] == NEVER:
+            return
+        oldest_ms = now_ms
+        for peer in view.peers:
+            if peer.index == view.me or peer.excluded:
+                continue
+            heartbeat = peer.heartbeat
+            if (heartbeat is None or heartbeat.statefile_access
+                    or view.me not in heartbeat.current_liveset
+                    or view.me not in heartbeat.heartbeat_domain):
+                return
+            age_ms = heartbeat.since_heartbeat_ms[view.me]
+            if age_ms < 0:
+                return
+            oldest_ms = min(oldest_ms, peer.heard_at_ms - age_ms)
+        self._move(Watchdog.STATEFILE,
+                   oldest_ms + view.common.statefile_watchdog_timeout_ms)
+
+    def arm(self) -> None:
+        """From now on a loss of membership resets this host."""
+        assert self._view.fencing is FencingMode.NONE
+        self._view.fencing = FencingMode.ARMED
+        self._view.emit(actions.RecordArmed())
+        self._view.log("fencing-armed")
+
+    def disarm(self) -> None:
+        """Close both watchdogs: from now on nothing resets this host, and it drops nobody."""
+        if self._view.fencing is FencingMode.DISARMED:
+            return
+        self._view.fencing = FencingMode.DISARMED
+        self._view.fence_request = False
+        self._close()
+        self._view.log("fencing-disarmed")
+        self._view.burst()
+
+    def check(self, now_ms: int) -> None:
+        """Say, once, that a timer is about to expire: less than t1 is left (spec 7)."""
+        if self._closed:
+            return
+        warning_ms = self._view.common.heartbeat_interval_ms
+        for watchdog in (Watchdog.HEARTBEAT, Watchdog.STATEFILE):
+            expires_at_ms = self._expires_at_ms[watchdog]
+            if expires_at_ms == NEVER or self._warned[watchdog]:
+                continue
+            if expires_at_ms - now_ms < warning_ms:
+                self._warned[watchdog] = True
+                self._view.log("watchdog-expiring", watchdog=watchdog.value,
+                               ms=max(0, expires_at_ms - now_ms))
+            else:
+                self._view.wake(expires_at_ms - warning_ms + 1)
+
+    def fence(self, now_ms: int, code: str, text: str) -> None:
+        """Reset this host, if armed; leave the reason where others can read it.
+
+        ``now_ms`` is not published; the wall clock is put in where the words are encoded.
+        """
+        view = self._view
+        if not view.armed or view.ended:
+            return
+        words = LastWords(
+            code=code, text=text, at_wall_s=0, incarnation=view.incarnation,
+            liveset=view.liveset, heartbeat_domain=view.heartbeat_domain,
+            statefile_domain=view.statefile_domain)
+        view.last_words = words
+        view.log("self-fencing", code=code, reason=text)
+        view.ended = True
+        view.emit(actions.SelfFence(words=words))
+
+    def abort(self, code: ExitCode, text: str) -> None:
+        """End the daemon without fencing: both paths go off, the watchdogs are closed."""
+        if self._view.ended:
+            return
+        self._close()
+        self._end(code, text, watchdogs_left=False)
+        self._view.phase = Phase.ABORTED
+
+    def leave(self, code: ExitCode, text: str) -> None:
+        """End the daemon; an armed host's timers run on and will reset it (spec 7)."""
+        if self._view.ended:
+            return
+        left = self._view.armed and not self._closed
+        if not left:
+            self._close()
+        self._end(code, text, watchdogs_left=left)
+
+    def _end(self, code: ExitCode, text: str, watchdogs_left: bool) -> None:
+        view = self._view
+        view.ended = True
+        if watchdogs_left:
+            view.log("watchdogs-left")
+        if not view.online and code is not ExitCode.SUCCESS:
+            view.log("start-aborted", reason=text)
+        view.log("terminated", code=int(code), reason=text)
+        view.emit(actions.Terminate(code=code, text=text, watchdogs_left=watchdogs_left))
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._view.log("watchdogs-closed")
+            self._view.emit(actions.CloseWatchdogs())
+
+    def _move(self, watchdog: Watchdog, expires_at_ms: int) -> None:
+        if self._closed or expires_at_ms <= self._expires_at_ms[watchdog]:
+            return
+        self._expires_at_ms[watchdog] = expires_at_ms
+        self._warned[watchdog] = False
+        self._view.emit(actions.SetWatchdog(watchdog=watchdog, expires_at_ms=expires_at_ms))

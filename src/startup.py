@@ -1,0 +1,369 @@
+"""Starting: form a liveset, join one, wait, or give up.
+
+Theory of operation
+===================
+
+A starting host must not create a second liveset beside one that it cannot
+see, and must not be taken for its previous instance.  So it first listens on
+both paths, then waits until nobody counts its previous instance as alive,
+then decides by the *start criteria*, again at each event until a deadline.
+
+The stages follow one another; each is a method that answers the next stage,
+or None to stay:
+
+    LISTEN_HEARTBEAT  until all are heard, at most T1
+    LISTEN_STATEFILE  until all records advance, at most T2 (both since the start)
+    PREDECESSOR       until nobody has me in its liveset, at most the deadline
+    CRITERIA          form, join, wait, or abort at the deadline
+    FORMING           until all who are heard have me in their proposal
+    JOINING           until all of the liveset have me in their proposal
+    DONE
+
+The pool state is taken once, on entering CRITERIA: a pool must not change
+from "being enabled" to "enabled" under a host's feet while it decides.
+
+Source: spec 5, "Starting".
+"""
+
+import enum
+from typing import Callable, Dict, Optional
+
+from xha import liveset, timing
+from xha.errors import ExitCode
+from xha.fencing import Fencing
+from xha.globalrecord import GlobalChanges
+from xha.hostset import EMPTY, HostSet
+from xha.liveset import Picture
+from xha.published import NEVER, Phase, PoolState
+from xha.view import Peer, View
+
+
+@enum.unique
+class Stage(enum.Enum):
+    """Where a start is; the value says what it waits for."""
+
+    LISTEN_HEARTBEAT = "heartbeats of all hosts"
+    LISTEN_STATEFILE = "State-File records of all hosts"
+    PREDECESSOR = "the others to remove this host's previous instance"
+    CRITERIA = "a liveset to join, or all hosts to form one"
+    FORMING = "all hosts to propose this host"
+    JOINING = "the liveset to admit this host"
+    DONE = ""
+
+
+class Startup:
+    """The start of this host, from the first good reading to online."""
+
+    __slots__ = ("_view", "_fencing", "_changes", "_stage", "_started_at_ms", "_state",
+                 "_joining_since_ms", "_clear_excluded", "_stages", "_own_advance_seen")
+
+    def __init__(self, view: View, fencing: Fencing, changes: GlobalChanges,
+                 clear_excluded: Callable[[], None]) -> None:
+        """``clear_excluded`` clears this host's excluded flag on the State-File."""
+        self._view = view
+        self._fencing = fencing
+        self._changes = changes
+        self._clear_excluded = clear_excluded
+        self._stage = Stage.LISTEN_HEARTBEAT
+        self._started_at_ms = NEVER
+        self._joining_since_ms = NEVER
+        self._state = PoolState.NONE
+        self._own_advance_seen = False
+        self._stages = {
+            Stage.LISTEN_HEARTBEAT: self._listen_heartbeat,
+            Stage.LISTEN_STATEFILE: self._listen_statefile,
+            Stage.PREDECESSOR: self._predecessor,
+            Stage.CRITERIA: self._criteria,
+            Stage.FORMING: self._forming,
+            Stage.JOINING: self._joining,
+        }  # type: Dict[Stage, Callable[[int], Optional[Stage]]]
+
+    @property
+    def done(self) -> bool:
+        """Whether this host is online."""
+        return self._stage is Stage.DONE
+
+    def begin(self, now_ms: int) -> None:
+        """The first good reading was had: the start time is now."""
+        assert self._started_at_ms == NEVER
+        self._started_at_ms = now_ms
+        self._view.set_accelerate("starting", True)
+
+    def step(self, now_ms: int) -> None:
+        """Go as far as the facts allow."""
+        view = self._view
+        if self._started_at_ms == NEVER or self.done:
+            return
+        advancing = view.me in view.statefile_domain
+        self._own_advance_seen = self._own_advance_seen or advancing
+        if self._own_advance_seen and not advancing:
+            self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
+                                "this host's State-File record stopped advancing")
+        while not view.ended and not self.done:
+            following = self._stages[self._stage](now_ms)
+            if view.ended or following is None:
+                break
+            self._stage = following
+        if view.waiting_for != self._stage.value:
+            view.waiting_for = self._stage.value
+            if view.waiting_for:
+                view.log("start-waiting", what=view.waiting_for)
+
+    # ---- the stages, in order
+
+    def _listen_heartbeat(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        until_ms = self._started_at_ms + view.common.heartbeat_timeout_ms
+        if view.heartbeat_domain == view.everyone or now_ms >= until_ms:
+            return Stage.LISTEN_STATEFILE
+        view.wake(until_ms)
+        return None
+
+    def _listen_statefile(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        until_ms = self._started_at_ms + view.common.statefile_timeout_ms
+        if view.statefile_domain == view.everyone or now_ms >= until_ms:
+            view.set_accelerate("starting", False)
+            return Stage.PREDECESSOR
+        view.wake(until_ms)
+        return None
+
+    def _predecessor(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        holders = HostSet(peer.index for peer in view.peers if self._counts_me(peer))
+        if not holders:
+            return self._enter_criteria(now_ms)
+        if now_ms >= self._deadline_ms(view.pool_state):
+            self._fencing.abort(
+                ExitCode.JOIN_TIMEOUT,
+                "boot timeout: hosts {} still count this host's previous instance as alive".format(
+                    view.picture(holders)))
+            return None
+        view.wake(self._deadline_ms(view.pool_state))
+        return None
+
+    def _enter_criteria(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        self._state = view.pool_state
+        if self._state is PoolState.NONE:
+            self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
+                                "the State-File has no pool state: it was never initialised")
+            return None
+        if self._state is PoolState.INVALID:
+            self._fencing.abort(ExitCode.INVALID_POOL_STATE, "the pool state is invalid")
+            return None
+        view.joining = True
+        view.burst()
+        return Stage.CRITERIA
+
+    def _criteria(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        if not view.statefile_access:
+            self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
+                                "access to the State-File was lost during the start")
+            return None
+        if not view.settled:
+            return None
+        exists = self._liveset_exists()
+        if self._state is PoolState.INIT and exists:
+            self._fencing.abort(ExitCode.INVALID_POOL_STATE,
+                                "a liveset exists although the pool is being initialised")
+            return None
+        complete = view.heartbeat_domain == view.everyone == view.statefile_domain
+        if not exists and complete:
+            view.log("start-decided", decision="form a new liveset of all hosts")
+            view.set_liveset(EMPTY, view.heartbeat_domain)
+            return Stage.FORMING
+        if self._state is PoolState.ACTIVE and exists:
+            following = self._join(now_ms)
+            if following is not None:
+                return following
+        deadline_ms = self._deadline_ms(self._state)
+        if now_ms >= deadline_ms:
+            return self._at_deadline(now_ms, exists)
+        view.wake(deadline_ms)
+        return None
+
+    def _join(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        if self._adopt():
+            return self._admitted()
+        if not view.statefile_domain <= view.heartbeat_domain:
+            return None
+        members = HostSet(host for host in view.statefile_domain
+                          if host != view.me and not view.peers[host].starting)
+        if not members and view.sr2:
+            members = HostSet(host for host in view.heartbeat_domain.minus(view.me)
+                              if self._is_member(view.peers[host]))
+        if not members:
+            return None
+        view.log("joining", liveset=view.picture(members))
+        view.set_liveset(members, members.plus(view.me))
+        self._joining_since_ms = now_ms
+        return Stage.JOINING
+
+    def _adopt(self) -> bool:
+        """Take over the liveset of a host that has accepted this one, as its record says."""
+        view = self._view
+        for host in view.statefile_domain:
+            record = view.peers[host].record
+            if (host != view.me and record is not None and not record.starting
+                    and view.me in record.current_liveset):
+                view.set_liveset(record.current_liveset, record.current_liveset)
+                return True
+        return False
+
+    def _at_deadline(self, now_ms: int, exists: bool) -> Optional[Stage]:
+        view = self._view
+        if self._state is PoolState.INIT:
+            self._fencing.abort(ExitCode.JOIN_TIMEOUT, "start timeout: not all hosts are here")
+        elif exists:
+            if self._adopt():
+                return self._admitted()
+            self._fencing.abort(ExitCode.CANNOT_JOIN, "the existing liveset did not admit us")
+        elif view.excluded and not (view.others <= view.excluded_hosts):
+            self._fencing.abort(
+                ExitCode.START_BLOCKED_BY_EXCLUSION,
+                "this host is excluded and no liveset exists, but other hosts are not excluded")
+        elif not liveset.in_largest_partition(self._live_picture()):
+            self._fencing.abort(ExitCode.CANNOT_JOIN,
+                                "no liveset exists and this host is not in the largest partition")
+        else:
+            members = HostSet(host for host in view.heartbeat_domain
+                              if host == view.me or self._is_joining(view.peers[host]))
+            view.log("start-decided", decision="form a new liveset ({}) of those who are here".format(
+                view.picture(members)))
+            view.set_liveset(members, members)
+            return self._admitted()
+        return None
+
+    def _forming(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        if not view.settled:
+            return None
+        if all(self._proposes_me(view.peers[host]) for host in view.heartbeat_domain):
+            view.set_liveset(view.proposed, view.proposed)
+            if self._state is PoolState.INIT:
+                self._changes.want_state(PoolState.ACTIVE)
+            return self._admitted()
+        until_ms = self._started_at_ms + timing.forming_deadline_ms(
+            view.common, self._state is PoolState.INIT)
+        if now_ms >= until_ms:
+            return self._at_deadline(now_ms, self._liveset_exists())
+        view.wake(until_ms)
+        return None
+
+    def _joining(self, now_ms: int) -> Optional[Stage]:
+        view = self._view
+        if not view.settled:
+            return None
+        self._follow_drops()
+        others = view.liveset.minus(view.me)
+        if others and all(self._proposes_me(view.peers[host]) for host in others):
+            view.set_liveset(view.liveset.plus(view.me), view.proposed.plus(view.me))
+            return self._admitted()
+        until_ms = self._joining_since_ms + view.common.boot_join_timeout_ms
+        if now_ms >= until_ms:
+            view.set_liveset(view.liveset, view.proposed.minus(view.me))
+            self._fencing.abort(ExitCode.CANNOT_JOIN, "the liveset did not admit us in time")
+            return None
+        view.wake(until_ms)
+        return None
+
+    def _follow_drops(self) -> None:
+        """While joining: a host that all other members have dropped is no member for us.
+
+        They have waited it out; this host, which is no member yet, cannot and need not.
+        """
+        view = self._view
+        for host in view.liveset:
+            speakers = [view.peers[other] for other in view.liveset.minus(host)
+                        if other in view.heartbeat_domain]
+            if speakers and all(self._is_member(peer) and host not in _liveset_of(peer)
+                                for peer in speakers):
+                view.set_liveset(view.liveset.minus(host), view.proposed.minus(host))
+
+    def _admitted(self) -> Stage:
+        """Steps 6 and 8: the start succeeded."""
+        view = self._view
+        if view.excluded:
+            self._clear_excluded()
+        view.joining = False
+        view.enter(Phase.STARTED)
+        view.burst()
+        self._fencing.arm()
+        view.log("host-online")
+        silent = view.liveset - view.heartbeat_domain
+        stale = EMPTY if view.sr2 else view.liveset - view.statefile_domain
+        if silent | stale:
+            view.loss_pending = True
+        return Stage.DONE
+
+    # ---- facts
+
+    def _deadline_ms(self, state: PoolState) -> int:
+        return self._started_at_ms + timing.start_deadline_ms(
+            self._view.common, state is PoolState.INIT)
+
+    def _liveset_exists(self) -> bool:
+        view = self._view
+        running = any(host != view.me and not view.peers[host].starting
+                      for host in view.statefile_domain)
+        return running or (
+            view.sr2 and view.heartbeat_domain | view.excluded_hosts == view.everyone)
+
+    def _counts_me(self, peer: Peer) -> bool:
+        """Whether another host counts an instance of this host as alive, on either path."""
+        view = self._view
+        if peer.index == view.me:
+            return False
+        if peer.index in view.heartbeat_domain and view.me in _liveset_of(peer):
+            return True
+        return (peer.index in view.statefile_domain and peer.record is not None
+                and view.me in peer.record.current_liveset)
+
+    def _proposes_me(self, peer: Peer) -> bool:
+        if peer.index == self._view.me:
+            return self._view.me in self._view.proposed
+        return peer.heartbeat is not None and self._view.me in peer.heartbeat.proposed_liveset
+
+    @staticmethod
+    def _is_member(peer: Peer) -> bool:
+        return peer.index in _liveset_of(peer)
+
+    @staticmethod
+    def _is_joining(peer: Peer) -> bool:
+        return peer.heartbeat is not None and peer.heartbeat.joining
+
+    def _live_picture(self) -> Picture:
+        return picture_of(self._view)
+
+
+def _liveset_of(peer: Peer) -> HostSet:
+    """The current liveset that a host last published by heartbeat."""
+    return peer.heartbeat.current_liveset if peer.heartbeat is not None else EMPTY
+
+
+def picture_of(view: View) -> Picture:
+    """Freeze what is known now: the input of the survival test and of the start criteria."""
+    records = [peer.record for peer in view.peers]
+    return Picture(
+        me=view.me, everyone=view.everyone, liveset=view.liveset,
+        heartbeat_domain=view.heartbeat_domain, statefile_domain=view.statefile_domain,
+        statefile_access=view.statefile_access,
+        heartbeat_on_statefile=tuple(
+            view.heartbeat_domain if index == view.me
+            else record.heartbeat_domain if record else EMPTY
+            for index, record in enumerate(records)),
+        statefile_on_statefile=tuple(
+            view.statefile_domain if index == view.me
+            else record.statefile_domain if record else EMPTY
+            for index, record in enumerate(records)),
+        statefile_on_heartbeat=tuple(
+            view.statefile_domain if peer.index == view.me
+            else peer.heartbeat.statefile_domain if peer.heartbeat else EMPTY
+            for peer in view.peers),
+        weights=tuple(
+            view.committed_weight if index == view.me else record.weight if record else 0
+            for index, record in enumerate(records)),
+        excluded=view.excluded_hosts)
