@@ -4,7 +4,7 @@ Theory of operation
 ===================
 
 Whoever logs must never wait for a log: not for a full or hung disk, not for
-a syslog that is absent or stuck.  So ``log`` only appends to a bounded queue
+a syslog that is absent or stuck.  So ``say`` only appends to a bounded queue
 and puts a byte into a pipe, neither of which can block; when the queue is
 full, the message is dropped and counted, and the count is said later.
 ``reopen`` only sets a flag, so that a signal handler may call it.
@@ -82,7 +82,7 @@ def load_catalogue() -> Catalogue:
 
 
 class Syslogger:
-    """The printer of messages.  ``log`` and ``reopen`` may be called from any thread."""
+    """The printer of messages.  ``say`` and ``reopen`` may be called from any thread."""
 
     def __init__(self, messages: Catalogue, log_file: str, addresses: Sequence[str] = (),
                  foreground: bool = False, syslog_socket: str = SYSLOG_SOCKET) -> None:
@@ -115,7 +115,7 @@ class Syslogger:
         """Begin to print; what was logged before is printed now."""
         self._thread.start()
 
-    def log(self, message: Log) -> None:
+    def say(self, message: Log) -> None:
         """Print a message, later.  Never blocks, never raises."""
         if len(self._queue) >= QUEUE_LENGTH:
             # The lock is only ever held for one addition.

@@ -296,7 +296,8 @@ def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
         Moment("certain", certain_ms, cycle_ms + certain_ms,
                "notice + timeout + drift + reset, by the sign-of-life guard"),
         Moment("dropped", max(waited_ms, certain_ms),
-               slow_ms + 4 * patience_ms(common) + dead_wait_ms(common, 0, True) + cycle_ms,
+               max(slow_ms + 4 * patience_ms(common) + dead_wait_ms(common, 0, True),
+                   cycle_ms + certain_ms) + cycle_ms,
                "both the standard wait and the guard are over"),
     )
 
