@@ -72,8 +72,8 @@ def _require_fired(paths: Paths, left: TimerRecord) -> List[actions.Log]:
         fate = "its timers run on in process {} and fire{}".format(left.keeper.pid, bound)
     else:
         note = timerrecord.fired_note(paths, left.keeper)
-        if note:
-            return [actions.log("watchdog-left-fired", note=note)]
+        if note is not None:
+            return [actions.log("watchdog-fired", cause=note.cause, outcome=note.outcome)]
         fate = "its timer process {} is gone without having fired".format(left.keeper.pid)
     raise XhaError(ExitCode.WATCHDOG_ERROR, (
         "the last daemon (pid {}) died while this host was armed, and {}; they are not stopped, "

@@ -43,7 +43,7 @@ class Process(NamedTuple):
     started: int
 
 
-NO_PROCESS = Process(0, 0)
+NO_PROCESS = Process(pid=0, started=0)
 
 
 @record
@@ -75,6 +75,14 @@ class Found(NamedTuple):
     trouble: str
 
 
+@record
+class Fired(NamedTuple):
+    """What a timer process of mode USER wrote down when it fired, for people."""
+
+    cause: str
+    outcome: str
+
+
 def boot_id() -> str:
     """This boot's id; another one after every reset."""
     with open(BOOT_ID, encoding="ascii") as file:
@@ -96,7 +104,7 @@ def started(pid: int) -> int:
 
 def process(pid: int) -> Process:
     """The process that has this pid now."""
-    return Process(pid, started(pid))
+    return Process(pid=pid, started=started(pid))
 
 
 def runs(who: Process) -> bool:
@@ -159,7 +167,8 @@ def read(paths: Paths) -> Found:
         troubles.append("{}: {}".format(paths.watchdog_ids, error))
     now = boot_id()
     current = [one for one in records if one.boot_id == now] or records
-    return Found(current[0] if current else None, ids, "; ".join(sorted(set(troubles))))
+    return Found(record=current[0] if current else None, ids=ids,
+                 trouble="; ".join(sorted(set(troubles))))
 
 
 def remove(paths: Paths) -> None:
@@ -176,17 +185,17 @@ def remove(paths: Paths) -> None:
             pass
 
 
-def fired_note(paths: Paths, keeper: Process) -> str:
-    """What the timer process ``keeper`` wrote when it fired, for people; "" if nothing."""
+def fired_note(paths: Paths, keeper: Process) -> Optional[Fired]:
+    """What the timer process ``keeper`` wrote when it fired; None if nothing."""
     try:
         note = json.loads((_contents(note_path(paths)) or b"{}").decode("ascii"))
     except (OSError, ValueError):
-        return ""
+        return None
     if not isinstance(note, dict) or note.get("boot_id") != boot_id():
-        return ""
+        return None
     if (note.get("pid"), note.get("started")) != (keeper.pid, keeper.started):
-        return ""
-    return str(note.get("text", ""))
+        return None
+    return Fired(cause=str(note.get("cause", "")), outcome=str(note.get("outcome", "")))
 
 
 def encode(content: TimerRecord) -> bytes:
@@ -265,7 +274,7 @@ def _replace(path: str, data: bytes) -> None:
 
 
 def _process(found: Dict[str, Any]) -> Process:
-    return Process(_number(found["pid"]), _number(found["started"]))
+    return Process(pid=_number(found["pid"]), started=_number(found["started"]))
 
 
 def _number(value: Any) -> int:

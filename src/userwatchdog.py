@@ -163,13 +163,14 @@ class Keeper:
             outcomes.append("the daemon was gone already")
         if not self._fence_command:
             outcomes.append("there is no fence command, so the host was not reset")
-        text = FIRED_TEXT.format(cause=cause, outcome="; ".join(outcomes))
-        self._leave_note(text)
+        outcome = "; ".join(outcomes)
+        self._leave_note(cause, outcome)
+        text = FIRED_TEXT.format(cause=cause, outcome=outcome)
         say(text, FIRED_NAME)
         print(text, file=sys.stderr, flush=True)
 
-    def _leave_note(self, text: str) -> None:
-        note = dict(self._identity, text=text, at_wall_s=int(time.time()))
+    def _leave_note(self, cause: str, outcome: str) -> None:
+        note = dict(self._identity, cause=cause, outcome=outcome, at_wall_s=int(time.time()))
         try:
             with open(self._note + ".new", "w", encoding="ascii") as file:
                 json.dump(note, file)

@@ -42,8 +42,8 @@ from xha.xentimers import HypervisorWatchdogs
 
 __all__ = ["Watchdogs", "WatchdogError", "open_watchdogs", "cleanup"]
 
-#: What mode NONE says when it fences; equal to the catalogue's entry of that name.
-FENCE_NONE_NAME = "watchdog-fence-none"
+#: What mode NONE says when it fences; equal to the catalogue's entry, which a process that
+#: is about to end cannot wait for.
 FENCE_NONE_TEXT = "Nothing resets this host (watchdog mode NONE): ending the daemon only ({text})."
 
 
@@ -97,7 +97,8 @@ class NoWatchdogs(Watchdogs):
 
     def fence(self, text: str) -> NoReturn:
         """See ``Watchdogs``: ends this process as abort() does, without a core file."""
-        userwatchdog.say(FENCE_NONE_TEXT.format(text=text), FENCE_NONE_NAME)
+        last = actions.log("watchdog-fence-none", text=text)
+        userwatchdog.say(FENCE_NONE_TEXT.format(**dict(last.fields)), last.name)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.signal(signal.SIGABRT, signal.SIG_DFL)
         os.abort()

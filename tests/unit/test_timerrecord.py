@@ -11,7 +11,7 @@ from xha import timerrecord
 from xha.actions import Watchdog
 from xha.paths import Paths
 from xha.published import WatchdogMode
-from xha.timerrecord import NO_PROCESS, Process, TimerRecord
+from xha.timerrecord import NO_PROCESS, Fired, Process, TimerRecord
 
 
 def a_record(**changes):
@@ -118,7 +118,8 @@ GARBAGE = [b"", b"\0" * 300, b"\xff\xfe", b"null", b"[]", b"7", b"{}", b"[" * 60
 GARBAGE += [without(name) for name in sorted(good())]
 GARBAGE += [with_("version", 2), with_("mode", "UNKNOWN"), with_("mode", []), with_("armed", 1),
             with_("armed", "false"), with_("boot_id", 3), with_("daemon", [1]),
-            with_("daemon", {"pid": -1, "started": 1}), with_("keeper", {"pid": True, "started": 1}),
+            with_("daemon", {"pid": -1, "started": 1}),
+            with_("keeper", {"pid": True, "started": 1}),
             with_("timers", [{"role": "third", "id": 1}]), with_("timers", [{"role": "heartbeat"}]),
             with_("timers", [{"role": "heartbeat", "id": 0}]), with_("timers", 5),
             with_("timers", [{"role": "heartbeat", "id": 1 << 32}]),
@@ -167,22 +168,23 @@ def test_a_process_that_ended_does_not_run_even_before_it_is_reaped():
 
 
 NOTES = [
-    ({}, "it fired", "the note of that very process"),
-    ({"pid": 9}, "", "another process"),
-    ({"started": 81}, "", "another process with that pid"),
-    ({"boot_id": "another"}, "", "another boot"),
+    ({}, Fired(cause="c", outcome="o"), "the note of that very process"),
+    ({"pid": 9}, None, "another process"),
+    ({"started": 81}, None, "another process with that pid"),
+    ({"boot_id": "another"}, None, "another boot"),
 ]
 
 
-@pytest.mark.parametrize("changes, text, why", NOTES, ids=[row[-1] for row in NOTES])
-def test_a_note_counts_only_from_the_process_that_kept_the_timers(paths, changes, text, why):
-    note = dict({"boot_id": timerrecord.boot_id(), "pid": 8, "started": 80, "text": "it fired"},
-                **changes)
+@pytest.mark.parametrize("changes, expected, why", NOTES, ids=[row[-1] for row in NOTES])
+def test_a_note_counts_only_from_the_process_that_kept_the_timers(
+        paths, changes, expected, why):
+    note = dict({"boot_id": timerrecord.boot_id(), "pid": 8, "started": 80, "cause": "c",
+                 "outcome": "o"}, **changes)
     put(timerrecord.note_path(paths), json.dumps(note).encode())
-    assert timerrecord.fired_note(paths, Process(8, 80)) == text
+    assert timerrecord.fired_note(paths, Process(8, 80)) == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff"])
 def test_garbage_in_the_place_of_a_note_is_no_note(paths, data):
     put(timerrecord.note_path(paths), data)
-    assert timerrecord.fired_note(paths, Process(8, 80)) == ""
+    assert timerrecord.fired_note(paths, Process(8, 80)) is None

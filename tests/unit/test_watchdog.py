@@ -1,4 +1,4 @@
-"""The watchdogs of modes HYPERVISOR (on the fake Xen) and NONE, and what starts do about leftovers."""
+"""The watchdogs of modes HYPERVISOR (on the fake Xen) and NONE, and what starts find left."""
 import errno
 import os
 import subprocess
@@ -180,9 +180,9 @@ PAUSES = [
     ([101],       [(2, 8), (2, 7)],            "a longer pause stretched it: set again"),
     ([3000],      [(2, 8), (2, 5)],            "by what is left after the pause"),
     ([500, 700],  [(2, 8), (2, 7), (2, 6)],    "until a set was prompt"),
-    ([7500],      [(2, 8), (2, 1)],            "with less than 1 s left it must still be shortened"),
-    ([20000],     [(2, 8), (2, 1)],            "a deadline that passed in the pause: as soon as may be"),
-    ([7500, 900], [(2, 8), (2, 1)],            "and only once: repeating it would kick the timer"),
+    ([7500],      [(2, 8), (2, 1)],            "with less than 1 s left it is shortened"),
+    ([20000],     [(2, 8), (2, 1)],            "a deadline that passed meanwhile: at once"),
+    ([7500, 900], [(2, 8), (2, 1)],            "once: repeating it would kick the timer"),
 ]
 
 
@@ -413,20 +413,20 @@ def test_cleanup_stops_the_timers_on_record_and_warns_when_they_guard_an_armed_h
 
 
 CLEANUPS = [
-    # left on file          force  ids tried  code                     why
-    ("unarmed",             False, [1, 2],    ExitCode.SUCCESS,        "what a record names is stopped"),
-    ("ids",                 False, [1, 2],    ExitCode.SUCCESS,        "so is what xhad wrote down"),
-    ("nothing",             False, [],        ExitCode.SUCCESS,        "without a record nothing is stopped"),
-    ("nothing",             True,  [1, 2],    ExitCode.SUCCESS,        "unless forced"),
-    ("garbage",             False, [],        ExitCode.SUCCESS,        "what cannot be read is no record"),
-    ("garbage",             True,  [1, 2],    ExitCode.SUCCESS,        "which force does not need"),
-    ("another boot",        False, [],        ExitCode.SUCCESS,        "ids of another boot are nobody's"),
-    ("another boot",        True,  [1, 2],    ExitCode.SUCCESS,        "or somebody's, by force"),
+    # left on file          force  ids tried  why
+    ("unarmed",             False, [1, 2],    "what a record names is stopped"),
+    ("ids",                 False, [1, 2],    "so is what xhad wrote down"),
+    ("nothing",             False, [],        "without a record nothing is stopped"),
+    ("nothing",             True,  [1, 2],    "unless forced"),
+    ("garbage",             False, [],        "what cannot be read is no record"),
+    ("garbage",             True,  [1, 2],    "which force does not need"),
+    ("another boot",        False, [],        "ids of another boot are nobody's"),
+    ("another boot",        True,  [1, 2],    "or somebody's, by force"),
 ]
 
 
-@pytest.mark.parametrize("left, force, ids, code, why", CLEANUPS, ids=[row[-1] for row in CLEANUPS])
-def test_cleanup(xen, paths, left, force, ids, code, why):
+@pytest.mark.parametrize("left, force, ids, why", CLEANUPS, ids=[row[-1] for row in CLEANUPS])
+def test_cleanup(xen, paths, left, force, ids, why):
     if left in ("unarmed", "another boot"):
         leave(xen, paths, False, **({} if left == "unarmed" else {"boot_id": "another"}))
     elif left != "nothing":
@@ -434,7 +434,7 @@ def test_cleanup(xen, paths, left, force, ids, code, why):
         with open(paths.watchdog_ids if left == "ids" else paths.watchdog_record, "w") as file:
             file.write("1\n2\n" if left == "ids" else "{")
     xen.calls.clear()
-    assert lefttimers.cleanup(paths, force, xen.open)[0] is code
+    assert lefttimers.cleanup(paths, force, xen.open)[0] is ExitCode.SUCCESS
     assert xen.calls == [(ident, 0) for ident in ids]
     assert timerrecord.read(paths) == timerrecord.Found(None, (), "")
 
@@ -478,14 +478,20 @@ def test_mode_none_keeps_a_record_but_no_timer(xen, paths):
 
 
 EXPIRIES = [
-    # (advance ms, set to +ms or None, expired)                           why
-    ([(0, 5000, None), (4999, None, None), (1, None, HEARTBEAT)],         "it expires at its instant"),
-    ([(0, 5000, None), (5000, None, HEARTBEAT), (9999, None, None)],      "it is told once"),
-    ([(0, 5000, None), (4000, 5000, None), (4999, None, None)],           "a proof moves it"),
-    ([(0, 5000, None), (6000, 5000, HEARTBEAT)],                          "a proof that is late hides nothing"),
+    # (advance ms, set to +ms or None, expired), then why
+    ([(0, 5000, None), (4999, None, None), (1, None, HEARTBEAT)],
+     "it expires at its instant"),
+    ([(0, 5000, None), (5000, None, HEARTBEAT), (9999, None, None)],
+     "it is told once"),
+    ([(0, 5000, None), (4000, 5000, None), (4999, None, None)],
+     "a proof moves it"),
+    ([(0, 5000, None), (6000, 5000, HEARTBEAT)],
+     "a proof that is late hides nothing"),
     ([(0, 5000, None), (5000, None, HEARTBEAT), (0, 5000, None),
-      (5000, None, HEARTBEAT)],                                           "it can expire again"),
-    ([(0, None, None), (1 << 40, None, None)],                            "never set, it never expires"),
+      (5000, None, HEARTBEAT)],
+     "it can expire again"),
+    ([(0, None, None), (1 << 40, None, None)],
+     "never set, it never expires"),
 ]
 
 
@@ -527,7 +533,7 @@ def test_what_is_said_without_the_catalogue_is_what_the_catalogue_says():
     with open(os.path.join(ROOT, "sysloglist")) as file:
         text = file.read()
     for name, said in ((userwatchdog.FIRED_NAME, userwatchdog.FIRED_TEXT),
-                       (watchdog.FENCE_NONE_NAME, watchdog.FENCE_NONE_TEXT)):
+                       ("watchdog-fence-none", watchdog.FENCE_NONE_TEXT)):
         assert "\n{}  err\n    {}\n".format(name, said) in text
 
 

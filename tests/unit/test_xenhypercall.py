@@ -66,7 +66,7 @@ def test_no_arguments_whatever_send_id_0_with_timeout_0(devices, sent):
     attempts = [(xen.create_timer, (one,)) for one in NUMBERS]
     attempts += [(xen.stop_timer, (one,)) for one in NUMBERS]
     attempts += [(xen.set_timer, both) for both in itertools.product(NUMBERS, NUMBERS)]
-    attempts += [(xen.sched_op, (6, ZEROS)), (xen.sched_op, (6, b"")), (xen.sched_op, (6, bytes(16)))]
+    attempts += [(xen.sched_op, (6, bytes(length))) for length in (0, 8, 16)]
     for call, arguments in attempts:
         try:
             call(*arguments)
@@ -74,7 +74,6 @@ def test_no_arguments_whatever_send_id_0_with_timeout_0(devices, sent):
             pass
     assert len(sent) > 50, "the table must also hold numbers that are sent"
     assert [one for one in sent if one[2] == 6 and one[3] == ZEROS] == []
-
 
 
 def test_the_pair_is_refused_where_the_struct_is_packed():
