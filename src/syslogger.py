@@ -9,9 +9,9 @@ and puts a byte into a pipe, neither of which can block; when the queue is
 full, the message is dropped and counted, and the count is said later.
 ``reopen`` only sets a flag, so that a signal handler may call it.
 
-The thread sends a message to syslog first (never blocking: a message that
-syslog does not take at once is lost to syslog alone) and writes it to the
-file then (which may block for as long as the disk likes).  The thread keeps
+The thread sends a message to syslog first (a message that syslog does not
+take in a fraction of a second is lost to syslog alone, and the next ones are
+not waited for at all) and writes it to the file then (which may block for as long as the disk likes).  The thread keeps
 the scheduling of the process: at a lower priority it could be preempted while
 it holds the interpreter's lock, and so hold up the loop that keeps this host
 alive.
@@ -21,7 +21,6 @@ A line of the file: UTC wall time of the moment of logging, level, text,
 Source: spec 6 (logrotate), 8, 9; style guide 8.
 """
 
-import errno
 import os
 import pkgutil
 import select
@@ -34,6 +33,7 @@ from typing import Deque, Optional, Sequence, Tuple, Union
 from xha import catalogue
 from xha.actions import Log, log
 from xha.catalogue import LEVELS, Catalogue
+from xha.logfile import LogFile
 
 #: Where syslog listens.
 SYSLOG_SOCKET = "/dev/log"
@@ -50,14 +50,12 @@ QUEUE_LENGTH = 2000
 REPEAT_S = 60
 #: Conditions that are remembered at most.
 _MAX_CONDITIONS = 256
-#: A log file that failed is tried again after this.
-RETRY_S = 10
 #: Fields that are measures of a condition and not part of what it is.
 _MEASURES = frozenset(("ms", "left_ms", "count"))
+#: How long a burst may wait for syslog to read; its socket holds as few as ten messages.
+_SYSLOG_WAIT_S = 0.2
 #: The longest line, bytes; syslog daemons cut at 2048 or later.
 _MAX_LINE = 2000
-#: How long ``write`` may take on a log that is a pipe before the line is given up.
-_PIPE_WAIT_S = 1.0
 
 #: A message with its wall time, s; or somebody who waits until all before it is printed.
 _Entry = Tuple[float, Union[Log, threading.Event]]
@@ -97,7 +95,7 @@ class Syslogger:
         """
         self._messages = messages
         self._addresses = tuple(addresses)
-        self._file = _LogFile(log_file, 2 if foreground else -1)
+        self._file = LogFile(log_file, 2 if foreground else -1)
         self._syslog = _Syslog(syslog_socket)
         self._queue = deque()  # type: Deque[_Entry]
         self._dropped_lock = threading.Lock()
@@ -192,9 +190,13 @@ class Syslogger:
         while self._queue:
             wall_s, message = self._queue.popleft()
             if isinstance(message, threading.Event):
+                self._say_dropped()
                 message.set()
             elif self._wanted(message):
                 self._print(wall_s, message)
+        self._say_dropped()
+
+    def _say_dropped(self) -> None:
         with self._dropped_lock:
             dropped, self._dropped = self._dropped, 0
         if dropped:
@@ -265,7 +267,7 @@ class _Repeats:
 
 
 class _Syslog:
-    """syslog's datagram socket, written without ever waiting.
+    """syslog's datagram socket, written with next to no patience.
 
     The standard library's module blocks while syslog's buffer is full, holding
     the interpreter's lock.
@@ -274,6 +276,8 @@ class _Syslog:
     def __init__(self, path: str) -> None:
         self._path = path
         self._socket = None  # type: Optional[socket.socket]
+        # It did not take a message in time: no patience before it takes one again.
+        self._stuck = False
 
     def send(self, wall_s: float, level: str, text: str) -> None:
         """Send one line; it is lost when syslog cannot take it now."""
@@ -283,15 +287,19 @@ class _Syslog:
         data = "<{}>{} {}[{}]: {}".format(
             _FACILITY | LEVELS[level], stamp, TAG, os.getpid(), text)[:_MAX_LINE].encode(
                 "ascii", "backslashreplace")
-        # A second try on a new socket: syslog may have been restarted.
+        # A second try, on a new socket, if syslog was restarted; or after it has read some.
         for _ in range(2):
             try:
                 if self._socket is None:
                     self._socket = self._connect()
                 self._socket.send(data)
+                self._stuck = False
                 return
             except BlockingIOError:
-                return
+                patience_s = 0.0 if self._stuck else _SYSLOG_WAIT_S
+                if not self._socket or not select.select([], [self._socket], [], patience_s)[1]:
+                    self._stuck = True
+                    return
             except OSError:
                 if self._socket is not None:
                     self._socket.close()
@@ -305,98 +313,3 @@ class _Syslog:
             made.close()
             raise
         return made
-
-
-class _LogFile:
-    """The log file; knows whether it works."""
-
-    def __init__(self, path: str, spare_fd: int) -> None:
-        """``spare_fd`` gets the lines that the file cannot take; -1 for none."""
-        self._path = path
-        self._spare_fd = spare_fd
-        self._fd = -1
-        self._failure = ""
-        # The failure that was said already, and the lines lost since.
-        self._said = ""
-        self._missing = 0
-        self._retry_at_s = 0.0
-        # The last line was cut short: begin the next one on a line of its own.
-        self._torn = False
-
-    def open(self) -> None:
-        """Open the file, or note why not."""
-        if not self._path:
-            return
-        # O_NONBLOCK: a pipe without a reader is refused instead of waited for.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        try:
-            self._fd = os.open(self._path, flags, 0o600)
-            self._failure = ""
-        except OSError as error:
-            self._fail(error)
-
-    def reopen(self) -> None:
-        """Close and open: the file was renamed."""
-        self.close()
-        self.open()
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def write(self, line: bytes) -> Optional[Log]:
-        """Append a line; what is to be said about the file itself, if that changed."""
-        if self._path and self._failure and time.monotonic() >= self._retry_at_s:
-            self.reopen()
-        if self._fd >= 0:
-            self._append(line)
-        if self._failure or self._fd < 0:
-            self._missing += 1
-            self._spare(line)
-        return self._news()
-
-    def _append(self, line: bytes) -> None:
-        rest = b"\n" + line if self._torn else line
-        # Patience only once: a pipe that nobody reads must not take it for each line.
-        deadline_s = time.monotonic() + (0.0 if self._failure else _PIPE_WAIT_S)
-        self._torn = False
-        while rest:
-            try:
-                rest = rest[os.write(self._fd, rest):]
-            except BlockingIOError as error:
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0 or not select.select([], [self._fd], [], left_s)[1]:
-                    self._torn = len(rest) < len(line)
-                    self._fail(error)
-                    return
-            except OSError as error:
-                self._torn = len(rest) < len(line)
-                self._fail(error)
-                return
-        self._failure = ""
-
-    def _fail(self, error: OSError) -> None:
-        text = "nobody reads it" if error.errno in (errno.ENXIO, errno.EAGAIN) else (
-            error.strerror or str(error))
-        self._failure = text
-        self._retry_at_s = time.monotonic() + RETRY_S
-
-    def _spare(self, line: bytes) -> None:
-        # Only while it can take a line at once: a reader that is stuck must not stop syslog too.
-        if self._spare_fd < 0 or not select.select([], [self._spare_fd], [], 0)[1]:
-            return
-        try:
-            os.write(self._spare_fd, line)
-        except OSError:
-            pass  # Nobody is left to tell.
-
-    def _news(self) -> Optional[Log]:
-        if not self._path or self._failure == self._said:
-            return None
-        was, self._said = self._said, self._failure
-        if self._failure:
-            return log("log-file-failed", path=self._path, reason=self._failure)
-        missing, self._missing = self._missing, 0
-        return log("log-file-works", path=self._path, count=missing) if was else None

@@ -287,18 +287,22 @@ def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
     waited_ms = give_up_ms + dead_wait_ms(common, 0, False)
     slow_ms = cycle_ms + patience_ms(common)
     return (
-        Moment("issued", 0, 0, "the host's last write, or heartbeat, leaves it"),
-        Moment("noticed", 0, cycle_ms, "peers read the State-File once in t2, give or take"),
-        Moment("given up", give_up_ms, slow_ms, "T1 or T2 after the sign was noticed"),
-        Moment("reset", max(0, shortest_ms - TIMER_UNIT_MS - drift_ms(shortest_ms)),
-               late_ms + latest_reset_ms(longest_ms),
-               "the timer stands at issue + timeout, rounded down to whole seconds"),
-        Moment("certain", certain_ms, cycle_ms + certain_ms,
-               "notice + timeout + drift + reset, by the sign-of-life guard"),
-        Moment("dropped", max(waited_ms, certain_ms),
-               max(slow_ms + 4 * patience_ms(common) + dead_wait_ms(common, 0, True),
-                   cycle_ms + certain_ms) + cycle_ms,
-               "both the standard wait and the guard are over"),
+        Moment(name="issued", earliest_ms=0, latest_ms=0,
+               why="the host's last write, or heartbeat, leaves it"),
+        Moment(name="noticed", earliest_ms=0, latest_ms=cycle_ms,
+               why="peers read the State-File once in t2, give or take"),
+        Moment(name="given up", earliest_ms=give_up_ms, latest_ms=slow_ms,
+               why="T1 or T2 after the sign was noticed"),
+        Moment(name="reset",
+               earliest_ms=max(0, shortest_ms - TIMER_UNIT_MS - drift_ms(shortest_ms)),
+               latest_ms=late_ms + latest_reset_ms(longest_ms),
+               why="the timer stands at issue + timeout, rounded down to whole seconds"),
+        Moment(name="certain", earliest_ms=certain_ms, latest_ms=cycle_ms + certain_ms,
+               why="notice + timeout + drift + reset, by the sign-of-life guard"),
+        Moment(name="dropped", earliest_ms=max(waited_ms, certain_ms),
+               latest_ms=max(slow_ms + 4 * patience_ms(common) + dead_wait_ms(common, 0, True),
+                             cycle_ms + certain_ms) + cycle_ms,
+               why="both the wait for the dead and the guard are over"),
     )
 
 
