@@ -121,14 +121,14 @@ _WORD = 0xFFFFFFFF
 GLOBAL_SIGNATURE = 0x6C6F6F70
 _GLOBAL_INVERTED = 0xF2721211
 _GLOBAL_END = 0x70646E65
-_GLOBAL = struct.Struct("<7I32sI32sII")
+GLOBAL_BASE = struct.Struct("<7I32sI32sII")
 _GLOBAL_SUMMED = struct.Struct("<22I")
 _GENERATION_AT = 28
 
 HOST_SIGNATURE = 0x74736F68
 _HOST_INVERTED = 0xF1719212
 _HOST_END = 0x68646E65
-_HOST = struct.Struct("<5I32sII64i64ii4QIQIII")
+HOST_BASE = struct.Struct("<5I32sII64i64ii4QIQIII")
 _HOST_SUMMED = struct.Struct("<154I")
 
 _HEAD = struct.Struct("<III")
@@ -171,7 +171,7 @@ def encode_global(content: GlobalRecord) -> bytes:
     assert is_uuid(content.generation_uuid.encode("ascii"))
     assert is_uuid(content.master.encode("ascii"))
     assert 1 <= content.host_count <= MAX_HOSTS
-    base = _close_base(_GLOBAL_SUMMED, _GLOBAL.pack(
+    base = _close_base(_GLOBAL_SUMMED, GLOBAL_BASE.pack(
         GLOBAL_SIGNATURE, _GLOBAL_INVERTED, 0, FORMAT_VERSION, RECORD_BYTES, RECORD_BYTES,
         MAX_HOSTS, content.generation_uuid.encode("ascii"), content.pool_state,
         content.master.encode("ascii"), content.host_count, _GLOBAL_END))
@@ -193,7 +193,7 @@ def decode_global(data: bytes) -> GlobalRecord:
     """
     _check_base(data, GLOBAL_SIGNATURE, _GLOBAL_INVERTED, _GLOBAL_SUMMED, _GLOBAL_END)
     (_, _, checksum, version, global_bytes, host_bytes, most_hosts, generation, pool_state,
-     master, host_count, _) = _GLOBAL.unpack_from(data)
+     master, host_count, _) = GLOBAL_BASE.unpack_from(data)
     sealformat.judge_seal(data, checksum)
     if (version, global_bytes, host_bytes, most_hosts) != (
             FORMAT_VERSION, RECORD_BYTES, RECORD_BYTES, MAX_HOSTS):
@@ -219,7 +219,7 @@ def encode_host(content: HostRecord) -> bytes:
     uuid = content.host_uuid.encode("ascii") or _BLANK_UUID
     assert uuid == _BLANK_UUID or is_uuid(uuid)
     assert 0 <= content.host_index < MAX_HOSTS
-    base = _close_base(_HOST_SUMMED, _HOST.pack(
+    base = _close_base(_HOST_SUMMED, HOST_BASE.pack(
         HOST_SIGNATURE, _HOST_INVERTED, 0, content.sequence, content.host_index, uuid,
         content.excluded, content.starting, *ages_fitting(content.since_heartbeat_ms),
         *ages_fitting(content.since_statefile_ms), *ages_fitting((content.since_xapi_restart_ms,)),
@@ -242,7 +242,7 @@ def decode_host(data: bytes) -> HostRecord:
         FormatError: it is corrupt; the text says what was found and expected.
     """
     _check_base(data, HOST_SIGNATURE, _HOST_INVERTED, _HOST_SUMMED, _HOST_END)
-    fields = _HOST.unpack_from(data)
+    fields = HOST_BASE.unpack_from(data)
     _, _, checksum, sequence, index, uuid, excluded, starting = fields[:8]
     (since_restart, current, proposed, heard, seen, request, grants, phase, weight,
      _) = fields[136:]
