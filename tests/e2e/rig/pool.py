@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from time import monotonic
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, cast
 
 from rig import namespaces, storage
 from rig.host import SETTINGS, Host, Parts
@@ -47,8 +47,8 @@ class Disk:
         self._keeper = door.popen(
             [sys.executable, "-m", "rig.keeper", folder, str(count)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=HOME)
-        self._questions = self._keeper.stdin  # type: Any
-        self._answers = self._keeper.stdout  # type: Any
+        self._questions = cast(Any, self._keeper.stdin)
+        self._answers = cast(Any, self._keeper.stdout)
         if self._answers.readline() != b'"up"\n':
             self.close()
             raise RigError("the pool's disk did not come up (see standard error)")
