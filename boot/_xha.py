@@ -225,13 +225,13 @@ def prepare(root: str, zip_path: str = "") -> None:
     """
     from zipimport import zipimporter
     zipped = zipimporter(zip_path or root)
-    sys.meta_path.insert(0, Extensions(root, zipped))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Extensions(root, zipped))
     try:
         bundle = zipped.get_data(sys.implementation.cache_tag + ".bundle")
     except OSError:  # built without this Python
         sys.path.insert(0, root + "/site-packages")
     else:
-        sys.meta_path.insert(0, Modules(root, zipped, bundle))  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Modules(root, zipped, bundle))
 
 
 def _refuse(code: int, text: str) -> int:

@@ -133,7 +133,7 @@ def build(python: str, pythons: Sequence[Interpreter], work: str, output: str) -
         files["_xha.py"] = stream.read()
     files["__main__.py"] = MAIN
     content = _canonical(FIRST_LINE.format(settings["interpreter"]),
-                         settings.getint("epoch"), files)
+                         int(settings["epoch"]), files)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     with open(output + ".new", "wb") as stream:
         stream.write(content)

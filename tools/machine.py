@@ -111,15 +111,18 @@ def compiler() -> Optional[str]:
 
 def _candidates(version: str) -> Iterator[str]:
     """Where a Python of this version may be, best first."""
+    own = version == "{}.{}".format(*sys.version_info[:2])
     yield "python" + version
-    if version == "{}.{}".format(*sys.version_info[:2]):
-        yield sys.executable
+    if own:  # not the environment that we may run in, but what it was made from
+        yield os.path.join(sys.base_prefix, "bin", "python" + version)
     versions = os.path.join(
         os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv")), "versions")
     if os.path.isdir(versions):
         for name in sorted(os.listdir(versions)):
             if name.startswith(version + "."):
                 yield os.path.join(versions, name, "bin", "python" + version)
+    if own:
+        yield sys.executable
 
 
 def _probe(python: str) -> Optional[Interpreter]:
