@@ -1,0 +1,297 @@
+"""The commands, one function each, but those that start and stop the daemon (``lifecycle``).
+
+Each gets docopt's reading of its command line and returns an exit code; what
+cannot be done is an ``XhaError``, which ``cli`` turns into one line and its code.
+"""
+
+import os
+import time
+from typing import Any, Callable, Dict, List, Tuple
+
+from xha import __version__, cli, client, ctlformat, daemonlock, usage
+from xha.ctlformat import Reply
+from xha.errors import ExitCode, XhaError
+from xha.options import DaemonOptions, report
+from xha.paths import CONFIG_FILE, Paths
+
+Arguments = Dict[str, Any]
+
+
+def run(name: str, words: List[str]) -> int:
+    """Run the command ``name`` with ``words`` as its command line.
+
+    Raises:
+        XhaError: no such command, wrong usage, or whatever the command refuses.
+    """
+    if name in ("", "--help", "-h", "help"):
+        cli.say(usage.top(), "")
+        return ExitCode.SUCCESS if name else ExitCode.INVALID_PARAMETER
+    if name == "--version":
+        cli.say("xha {} ({})".format(__version__, build_id()), "")
+        return ExitCode.SUCCESS
+    if name == "sandbox":
+        from xha import sandbox
+        return int(sandbox.run(words))
+    if name == "ha_null":
+        return ExitCode.SUCCESS
+    ours = usage.SAME_AS.get(name, name)
+    if ours not in _COMMANDS and ours not in cli.HOT:
+        raise XhaError(ExitCode.INVALID_PARAMETER,
+                       "no such command (the commands: `xha.pyz --help`)")
+    if "--help" in words or "-h" in words:
+        cli.say(usage.help_of(name), "")
+        return ExitCode.SUCCESS
+    arguments = usage.parse(name, words)
+    if ours in cli.HOT:
+        return _ask_slowly(name, arguments)
+    if ours not in _FOR_EVERYBODY:
+        cli.require_root(arguments.get("--run-dir") or "")
+    return _COMMANDS[ours](arguments)
+
+
+def build_id() -> str:
+    """Which build this is: 16 hex digits; "source" where it was not built."""
+    try:
+        from xha._build import BUILD_ID  # type: ignore
+    except ImportError:
+        return "source"
+    return str(BUILD_ID)
+
+
+def paths_of(arguments: Arguments) -> Paths:
+    """Where the files of the daemon are that this command is about."""
+    return Paths(arguments.get("--run-dir") or "")
+
+
+def ask(paths: Paths, verb: str, *arguments: str) -> int:
+    """Put a question to the daemon, print its answer, end as it says."""
+    return _say(_call(paths, verb, *arguments))
+
+
+def refuse_beside_daemon(paths: Paths) -> None:
+    """Raise XhaError (15) when a daemon runs."""
+    if client.daemon_answers(paths) or daemonlock.holder(paths.lock):
+        raise XhaError(ExitCode.DAEMON_PRESENT, "a daemon runs on this host")
+
+
+def _call(paths: Paths, verb: str, *arguments: str) -> Reply:
+    try:
+        return client.call(paths, verb, *arguments)
+    except ctlformat.Malformed as error:
+        raise XhaError(ExitCode.INVALID_PARAMETER, str(error)) from error
+
+
+def _say(reply: Reply) -> int:
+    cli.say(reply.out, reply.err)
+    return reply.code
+
+
+def _ask_slowly(name: str, arguments: Arguments) -> int:
+    """A hot command whose options were not written out."""
+    verb, words = cli.HOT[name]
+    form = arguments.get("--format")
+    if verb == "query":
+        if form not in ("xml", "json", "text"):
+            raise XhaError(ExitCode.INVALID_PARAMETER,
+                           "--format={}: expected xml, json or text".format(form))
+        words = (form,) + words[1:]
+    cli.require_root(arguments["--run-dir"] or "")
+    return ask(paths_of(arguments), verb, *words)
+
+
+# The pool's state and this host's place in it
+
+def _set_pool_state(arguments: Arguments) -> int:
+    """init, active or invalid; through the daemon where one answers."""
+    if arguments["init"]:
+        return _write_offline("init", arguments)
+    verb = "active" if arguments["active"] else "invalid"
+    return _through_daemon_or_not(arguments, verb, "set-pool-state", verb)
+
+
+def _set_excluded(arguments: Arguments) -> int:
+    return _through_daemon_or_not(arguments, "exclude", "set-excluded", "1")
+
+
+def _clear_excluded(arguments: Arguments) -> int:
+    return _through_daemon_or_not(arguments, "include", "set-excluded", "0")
+
+
+def _through_daemon_or_not(arguments: Arguments, offline: str, verb: str, word: str) -> int:
+    """Ask the daemon; when there is none, or none any more, write to the State-File directly.
+
+    A daemon that ended before it answered may or may not have written; writing the same
+    again is harmless, for all four can be repeated.
+    """
+    paths = paths_of(arguments)
+    deadline = time.monotonic() + client.PROMPT_S
+    while True:
+        reply = _call(paths, verb, word)
+        if reply.code != ExitCode.DAEMON_NOT_PRESENT:
+            return _say(reply)
+        # A process that holds the lock and does not listen is about to, or about to be gone.
+        if not daemonlock.holder(paths.lock) or time.monotonic() > deadline:
+            return _write_offline(offline, arguments)
+        time.sleep(0.1)
+
+
+def _write_statefile(arguments: Arguments) -> int:
+    verbs = ("init", "active", "invalid", "exclude", "include")
+    return _write_offline(next(verb for verb in verbs if arguments[verb]), arguments)
+
+
+def _write_offline(verb: str, arguments: Arguments) -> int:
+    """Change the State-File from here; never beside a daemon, whose record it is."""
+    from xha import config, sfadmin
+    paths = paths_of(arguments)
+    refuse_beside_daemon(paths)
+    cli.say("", sfadmin.write_statefile(verb, config.load(arguments["--config"]), paths))
+    return ExitCode.SUCCESS
+
+
+def _dump_statefile(arguments: Arguments) -> int:
+    return _dump(arguments, arguments["--format"])
+
+
+def _dump(arguments: Arguments, form: str) -> int:
+    """Show a State-File: the named one, or that of the configuration."""
+    from xha import config, sfadmin
+    if arguments.get("--diff"):
+        cli.say(sfadmin.diff(arguments["BEFORE"], arguments["AFTER"]), "")
+        return ExitCode.SUCCESS
+    settings = None if arguments["PATH"] else config.load(arguments["--config"])
+    path = settings.local.statefile if settings else arguments["PATH"]
+    if arguments.get("--watch"):
+        sfadmin.watch(path, settings, lambda text: cli.say(text, ""), os.isatty(1))
+    else:
+        cli.say(sfadmin.dump(path, settings, form), "")
+    return ExitCode.SUCCESS
+
+
+def _cleanup_watchdog(arguments: Arguments) -> int:
+    from xha import watchdog
+    paths = paths_of(arguments)
+    refuse_beside_daemon(paths)
+    code, lines = watchdog.cleanup(paths, bool(arguments["--force"]))
+    text = "".join(line + "\n" for line in lines)
+    cli.say("" if code else text, text if code else "")
+    return int(code)
+
+
+# The daemon
+
+def _daemon(arguments: Arguments) -> int:
+    """Be the daemon; whatever ends its start goes to who started it, too."""
+    options = _daemon_options(arguments)
+    try:
+        from xha import daemon
+        return int(daemon.run(options))
+    except Exception as error:
+        if options.report_fd >= 0:
+            report(options.report_fd, str(error) if isinstance(error, XhaError) else
+                   "internal bug: {}: {}".format(type(error).__name__, error))
+        raise
+
+
+def _daemon_options(arguments: Arguments) -> DaemonOptions:
+    number = str(arguments.get("--report-fd") or "-1")
+    if not number.lstrip("-").isdigit() or not -1 <= int(number) < 1 << 20:
+        raise XhaError(ExitCode.INVALID_PARAMETER,
+                       "--report-fd={}: expected the number of a descriptor".format(number))
+    return DaemonOptions(
+        config=arguments.get("--config") or CONFIG_FILE, paths=paths_of(arguments),
+        fence_command=arguments.get("--fence-command") or "",
+        require_realtime=bool(arguments.get("--require-realtime")),
+        enable_faults=bool(arguments.get("--enable-faults")),
+        fault_points=tuple(arguments["FAULT"]), report_fd=int(number),
+        verbose=bool(arguments.get("--verbose")))
+
+
+def _start_daemon(arguments: Arguments) -> int:
+    from xha import lifecycle
+    return lifecycle.start(paths_of(arguments), arguments["--config"], _spoken(arguments))
+
+
+def _spoken(arguments: Arguments) -> List[str]:
+    """The options of start-daemon that it hands on to `daemon`."""
+    words = []  # type: List[str]
+    for option in ("--run-dir", "--fence-command"):
+        if arguments[option]:
+            words.append("{}={}".format(option, arguments[option]))
+    words += [option for option in ("--require-realtime", "--enable-faults") if arguments[option]]
+    return words + list(arguments["FAULT"])
+
+
+def _stop_daemon(arguments: Arguments) -> int:
+    from xha import lifecycle
+    return lifecycle.stop(paths_of(arguments))
+
+
+def _fault(arguments: Arguments) -> int:
+    paths = paths_of(arguments)
+    if arguments["list"]:
+        return ask(paths, "fault", "list")
+    point = "all" if arguments["all"] else arguments["POINT"]
+    return ask(paths, "fault", "set" if arguments["set"] else "clear", point)
+
+
+def _build_id(arguments: Arguments) -> int:
+    cli.say(build_id(), "")
+    return ExitCode.SUCCESS
+
+
+# The original's utilities
+
+#: calldaemon's verbs that are one of ours with fixed arguments.
+_CALLS = {
+    "query_liveset": ("query", "xml", "0"), "propose_master": ("propose-master",),
+    "cancel_master": ("cancel-master",), "disarm_fencing": ("disarm-fencing",),
+    "set_excluded": ("set-excluded", "1"), "clear_excluded": ("set-excluded", "0"),
+    "pid": ("pid",), "gethoststate": ("host-state",), "buildid": ("build-id",),
+}  # type: Dict[str, Tuple[str, ...]]
+
+#: And those that take arguments: our verb, and how many.
+_CALLS_WITH = {"set_pool_state": ("set-pool-state", (1,)), "fist": ("fault", (1, 2))}
+
+
+def _calldaemon(arguments: Arguments) -> int:
+    verb, words = arguments["VERB"], arguments["ARGUMENT"]
+    if verb in _CALLS and not words:
+        return ask(Paths(), *_CALLS[verb])
+    if verb in _CALLS_WITH and len(words) in _CALLS_WITH[verb][1]:
+        ours = _CALLS_WITH[verb][0]
+        try:
+            ctlformat.decode_request(ctlformat.encode_request(ours, tuple(words)))
+        except ctlformat.Malformed as error:
+            raise XhaError(ExitCode.INVALID_PARAMETER, "{}: {}".format(verb, error)) from error
+        return ask(Paths(), ours, *words)
+    raise XhaError(ExitCode.INVALID_PARAMETER, "{}: no such verb, or not with {} arguments (see "
+                   "`xha.pyz calldaemon --help`)".format(verb, len(words)))
+
+
+def _writestatefile(arguments: Arguments) -> int:
+    verbs = {"setinit": "init", "setactive": "active", "setinvalid": "invalid",
+             "setex": "exclude", "clearex": "include"}
+    verb = next(ours for theirs, ours in verbs.items() if arguments[theirs])
+    return _write_offline(verb, {"--config": arguments["CONFIG"] or CONFIG_FILE})
+
+
+def _dumpstatefile(arguments: Arguments) -> int:
+    return _dump({"PATH": arguments["PATH"], "--config": CONFIG_FILE}, "original")
+
+
+def _xhad(arguments: Arguments) -> int:
+    return _daemon({"--config": arguments["CONFIG"], "FAULT": arguments["FAULT"]})
+
+
+#: What anybody may run who can read the files: no daemon is touched.
+_FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id")
+
+_COMMANDS = {
+    "start-daemon": _start_daemon, "stop-daemon": _stop_daemon, "daemon": _daemon,
+    "set-pool-state": _set_pool_state, "set-excluded": _set_excluded,
+    "clear-excluded": _clear_excluded, "write-statefile": _write_statefile,
+    "dump-statefile": _dump_statefile, "cleanup-watchdog": _cleanup_watchdog, "fault": _fault,
+    "build-id": _build_id, "calldaemon": _calldaemon, "writestatefile": _writestatefile,
+    "dumpstatefile": _dumpstatefile, "xhad": _xhad,
+}  # type: Dict[str, Callable[[Arguments], int]]

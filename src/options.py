@@ -1,0 +1,45 @@
+"""What a daemon is told when it is started, and how it says why it could not."""
+
+import os
+from typing import NamedTuple, Tuple
+
+from xha.paths import Paths
+from xha.records import record
+
+#: Longest report, bytes: a pipe takes so much without blocking (Linux, PIPE_BUF).
+REPORT_MAX = 4096
+
+
+@record
+class DaemonOptions(NamedTuple):
+    """The command line of `daemon`, checked."""
+
+    # Path of the configuration.
+    config: str
+    paths: Paths
+    # Instead of the configuration's <FenceCommand>; "" for that.
+    fence_command: str
+    # End with 2 where a real-time privilege is missing, instead of going on with a warning.
+    require_realtime: bool
+    # Fault points may be set by `fault`; so they may when any is given here.
+    enable_faults: bool
+    # Fault points set from the start, as `name` or `name=value`; not yet checked.
+    fault_points: Tuple[str, ...]
+    # Descriptor of a pipe to start-daemon for the reason of a failed start; -1: standard error.
+    report_fd: int
+    # Print all messages on standard error too.
+    verbose: bool
+
+
+def report(report_fd: int, text: str) -> None:
+    """Tell whoever started the daemon why it ends: one line.  Never raises, never blocks long.
+
+    Args:
+        report_fd: ``DaemonOptions.report_fd``.
+        text: one line without its end; anything but printable ASCII is escaped.
+    """
+    line = " ".join(text.split()).encode("ascii", "backslashreplace")[:REPORT_MAX - 1] + b"\n"
+    try:
+        os.write(2 if report_fd < 0 else report_fd, line)
+    except OSError:
+        pass        # Nobody listens any more; the reason is in the log.

@@ -1,0 +1,297 @@
+"""What every command is for and how it is called: the help, and docopt's grammar.
+
+A command's grammar is its docopt text; ``help_of`` shows that text as it is, so
+help and grammar cannot differ.
+"""
+
+from typing import Any, Dict, List
+
+from xha.errors import ExitCode, XhaError
+
+_COMMON = """
+  -C FILE, --config=FILE   the configuration [default: /etc/xensource/xhad.conf]
+  --run-dir=DIR            where the daemon keeps its files, instead of /run/xha
+                           (also: XHA_RUN_DIR in the environment)
+  -h, --help               this text
+"""
+
+#: Groups of commands in the order of the help: title, then name and one line for each.
+GROUPS = [
+    ("See", [
+        ("query-liveset", "what this host knows of the pool: xml (for xapi), json or text"),
+        ("host-state", "print Starting or Online"),
+        ("pid", "print the daemon's process number"),
+        ("build-id", "print which xha this is"),
+        ("dump-statefile", "show every field of a State-File; never writes"),
+    ]),
+    ("Run", [
+        ("start-daemon", "start the daemon and wait until this host is online"),
+        ("stop-daemon", "stop the daemon and wait until it is gone"),
+        ("daemon", "be the daemon, in the foreground"),
+    ]),
+    ("Change", [
+        ("propose-master", "propose this host as pool master; print TRUE or FALSE"),
+        ("cancel-master", "give the master lock back"),
+        ("disarm-fencing", "let this host leave without being reset"),
+        ("set-pool-state", "init, active or invalid: begin HA, run it, end it"),
+        ("set-excluded", "note on the State-File that this host leaves on purpose"),
+        ("clear-excluded", "take that note back"),
+    ]),
+    ("Repair and try", [
+        ("write-statefile", "init, active, invalid, exclude, include: without a daemon"),
+        ("cleanup-watchdog", "stop the timers that a dead daemon left"),
+        ("fault", "switch fault points of a daemon that was started for them"),
+        ("sandbox", "a pool of daemons on this one machine, to look at and to break"),
+    ]),
+]
+
+_TOP = """xha: high availability for Xen pools.
+
+Usage:
+  xha.pyz COMMAND [arguments]
+  xha.pyz COMMAND --help      what the command does, and its exit codes
+  xha.pyz --version
+{groups}
+The original's names are commands too, and work as links to this file: ha_start_daemon,
+ha_stop_daemon, ha_query_liveset, ha_propose_master, ha_disarm_fencing, ha_set_pool_state,
+ha_set_excluded, ha_clear_excluded, ha_null, xhad, calldaemon, writestatefile,
+dumpstatefile, cleanupwatchdog.
+
+Exit codes: 0 success, 1 wrong usage, 2 system error, 3 try again, 4 watchdog, 5 licence,
+6 configuration cannot be read, 7 or is wrong, 8 State-File cannot be accessed, 9 or is not
+valid, 10 or of another generation, 11 pool state forbids it, 12 start took too long, 13 the
+liveset cannot be joined, 14 no daemon, 15 a daemon runs, 16 not root or the like, 17 not
+online, 18 excluded while others are not, 19 excluded while running, 127 a bug of xha.
+"""
+
+#: By command: the docopt text without the common options, which follow "Options:".
+_TEXTS = {
+    "query-liveset": """What this host knows of the pool, from its daemon.
+
+Usage: xha.pyz query-liveset [options]
+
+Ends with 14 when no daemon runs.  Looking has no side effect; only the name
+ha_query_liveset, by which xapi calls, begins the largest and smallest latencies anew.
+The three forms are described in docs/query-liveset.md.
+
+Options:
+  --format=FORM            xml, json or text [default: xml]""",
+    "propose-master": """Propose this host as pool master, and wait for the election.
+
+Usage: xha.pyz propose-master [options]
+
+Prints TRUE when this host is the master, else FALSE.  Takes at most the longer of T1 and
+T2, and 10 s more.  Ends with 17 when this host is not online, 14 without a daemon.
+
+Options:""",
+    "cancel-master": """Give the master lock back, so that another host can be elected.
+
+Usage: xha.pyz cancel-master [options]
+
+Ends with 3 when that could not be written in time, 14 without a daemon.
+
+Options:""",
+    "disarm-fencing": """Stop both watchdog timers: this host will not be reset when it leaves.
+
+Usage: xha.pyz disarm-fencing [options]
+
+For a clean stop: disarm-fencing, set-excluded, stop-daemon.  A disarmed host takes no part
+in decisions about others.  Ends with 17 when this host is not online, 14 without a daemon.
+
+Options:""",
+    "set-pool-state": """Begin HA, run it, or end it, for the whole pool.
+
+Usage: xha.pyz set-pool-state (init | active | invalid) [options]
+
+init writes a new State-File and is refused with 15 while a daemon runs.  active and
+invalid go through the daemon where one runs, else directly.  Invalid ends all daemons of
+the pool, without a reset.
+
+Options:""",
+    "set-excluded": """Note on the State-File that this host leaves on purpose.
+
+Usage: xha.pyz set-excluded [options]
+
+The others then need not wait for it.  A daemon that runs ends with 19; disarm-fencing
+first, or the host is reset.  Ends with 11 unless the pool is active.
+
+Options:""",
+    "clear-excluded": """Take back that this host left on purpose.
+
+Usage: xha.pyz clear-excluded [options]
+
+A daemon that starts does so by itself.  Ends with 11 unless the pool is active.
+
+Options:""",
+    "host-state": """Print Starting or Online.
+
+Usage: xha.pyz host-state [options]
+
+Ends with 14 without a daemon.
+
+Options:""",
+    "pid": """Print the daemon's process number.
+
+Usage: xha.pyz pid [options]
+
+Ends with 14 without a daemon.
+
+Options:""",
+    "build-id": """Print which xha this file is (of the daemon that runs: calldaemon buildid).
+
+Usage: xha.pyz build-id [options]
+
+Options:""",
+    "start-daemon": """Start the daemon and wait until this host is online.
+
+Usage: xha.pyz start-daemon [options] [FAULT ...]
+
+Ends with 0 when this host is online; with the daemon's exit code, and its reason on
+standard error, when it gave up; with 15 when a daemon runs already; with 4 when timers of
+a daemon that died armed still run, for then this host is about to be reset.
+
+Options:
+  --fence-command=COMMAND  what a host without Xen runs to reset itself
+  --require-realtime       fail where real-time privileges are missing
+  --enable-faults          let `fault` set fault points; implied by any FAULT""",
+    "stop-daemon": """Stop the daemon and wait until it is gone.
+
+Usage: xha.pyz stop-daemon [options]
+
+Ends with 0, also when there was none; with 3 when it is still there after a minute.  A
+daemon whose fencing is armed leaves its timers running: THE HOST IS THEN RESET.  Disarm
+first.
+
+Options:""",
+    "daemon": """Be the daemon, in the foreground, until SIGTERM.  SIGHUP opens the log anew.
+
+Usage: xha.pyz daemon [options] [FAULT ...]
+
+Options:
+  --fence-command=COMMAND  what a host without Xen runs to reset itself
+  --require-realtime       fail where real-time privileges are missing
+  --enable-faults          let `fault` set fault points; implied by any FAULT
+  --report-fd=NUMBER       descriptor that gets the reason of a failed start [default: -1]
+  --verbose                print the log on standard error too""",
+    "write-statefile": """Change the State-File without a daemon.
+
+Usage: xha.pyz write-statefile (init | active | invalid | exclude | include) [options]
+
+Refused with 15 while a daemon of this host runs.  init destroys what the State-File holds.
+
+Options:""",
+    "dump-statefile": """Show every field of a State-File; never writes.
+
+Usage: xha.pyz dump-statefile [options] [PATH]
+       xha.pyz dump-statefile --diff [options] BEFORE AFTER
+
+PATH is a device or a copied image; without it the State-File of the configuration.  Needs no
+root where the file can be read.
+
+Options:
+  --format=FORM            text, json or original [default: text]
+  --watch                  show it again every second
+  --diff                   what differs between two""",
+    "cleanup-watchdog": """Stop the timers that a dead daemon left.  By hand only.
+
+Usage: xha.pyz cleanup-watchdog [options]
+
+If that daemon was armed, the other hosts count on this host's reset, and may already run
+its virtual machines: look first.  Refused with 15 while a daemon runs.
+
+Options:
+  --force                  without a record of them, stop Xen's timers 1 and 2""",
+    "fault": """Switch fault points, to see what the pool does.
+
+Usage: xha.pyz fault list [options]
+       xha.pyz fault set POINT [options]
+       xha.pyz fault clear (POINT | all) [options]
+
+POINT is a name, or name=value; a wrong one is answered with all there are.  Refused with 16
+unless the daemon was started with --enable-faults.
+
+Options:""",
+    "xhad": """The original's name of the daemon.
+
+Usage: xha.pyz xhad CONFIG [FAULT ...]
+       xha.pyz xhad (-h | --help)
+
+Same as: daemon --config=CONFIG.
+""",
+    "calldaemon": """The original's way to ask the daemon.
+
+Usage: xha.pyz calldaemon VERB [ARGUMENT ...]
+       xha.pyz calldaemon (-h | --help)
+
+VERB is query_liveset, propose_master, cancel_master, disarm_fencing, set_pool_state active
+or invalid, set_excluded, clear_excluded, pid, gethoststate, buildid, or fist followed by
+list, set POINT or clear POINT.  Ends with 14 without a daemon.
+""",
+    "writestatefile": """The original's way to change the State-File without a daemon.
+
+Usage: xha.pyz writestatefile (setinit | setactive | setinvalid | setex | clearex) [CONFIG]
+       xha.pyz writestatefile (-h | --help)
+""",
+    "dumpstatefile": """The original's dump of a State-File.
+
+Usage: xha.pyz dumpstatefile [PATH]
+       xha.pyz dumpstatefile (-h | --help)
+
+Same as: dump-statefile --format=original [PATH].
+""",
+    "ha_null": """Do nothing, successfully, whatever the arguments.
+
+Usage: xha.pyz ha_null [ARGUMENT ...]
+""",
+}  # type: Dict[str, str]
+
+#: The original's names of commands that are called as ours are.
+SAME_AS = {
+    "ha_query_liveset": "query-liveset", "ha_propose_master": "propose-master",
+    "ha_disarm_fencing": "disarm-fencing", "ha_set_pool_state": "set-pool-state",
+    "ha_set_excluded": "set-excluded", "ha_clear_excluded": "clear-excluded",
+    "ha_start_daemon": "start-daemon", "ha_stop_daemon": "stop-daemon",
+    "cleanupwatchdog": "cleanup-watchdog",
+}  # type: Dict[str, str]
+
+
+def commands() -> List[str]:
+    """Every name that is a command, but `sandbox`, which has a help of its own."""
+    return sorted(set(_TEXTS) | set(SAME_AS))
+
+
+def top() -> str:
+    """The help of the whole."""
+    groups = ""
+    for title, rows in GROUPS:
+        groups += "\n{}:\n".format(title) + "".join(
+            "  {:18}{}\n".format(name, line) for name, line in rows)
+    return _TOP.format(groups=groups)
+
+
+def help_of(command: str) -> str:
+    """The help of a command: its docopt text."""
+    same = SAME_AS.get(command)
+    text = _TEXTS[same or command]
+    if same:
+        text = text.replace("xha.pyz " + same, "xha.pyz " + command)
+    return text + (_COMMON if "Options:" in text else "")
+
+
+def parse(command: str, words: List[str]) -> Dict[str, Any]:
+    """The command line by the command's grammar.
+
+    Raises:
+        XhaError: INVALID_PARAMETER with the grammar in one line.
+    """
+    from docopt import DocoptExit, docopt  # type: ignore
+    text = help_of(command)
+    try:
+        return dict(docopt(text, argv=[command] + words, help=False))
+    except DocoptExit as refusal:
+        lines = text[text.index("Usage:") + 6:].split("\n\n")[0].splitlines()
+        ways = [" ".join(line.split()) for line in lines if not line.endswith("--help)")]
+        why = str(refusal).splitlines()[0]
+        why = "" if why.startswith(("Usage:", "usage:")) else why + "; "
+        raise XhaError(ExitCode.INVALID_PARAMETER, "{}usage: {} (see `xha.pyz {} --help`)".format(
+            why, " | ".join(ways), command))

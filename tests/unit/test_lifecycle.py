@@ -1,0 +1,222 @@
+"""Starting and stopping a daemon: its codes, its reason, and bounds on every wait.
+
+The daemon here is a small process with the real lock and the real control socket, so that
+each way to start and to end can be had in milliseconds.
+"""
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from xha import cli, client, config, daemonlock, lifecycle
+from xha.errors import ExitCode, XhaError
+from xha.paths import Paths
+
+SRC = os.path.dirname(os.path.abspath(cli.__file__))
+CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures",
+                      "xhad_host0.conf")
+
+#: Called as `daemon --report-fd=N --config=FILE [words]`; what it does is in its environment.
+DAEMON = """
+import os, select, signal, sys, time
+sys.path.insert(0, {farm!r})
+from xha import control, daemonlock, options
+from xha.paths import Paths
+
+assert sys.argv[1] == "daemon"
+report_fd = int(sys.argv[2].partition("=")[2])
+plan = os.environ["PLAN"].split()
+with open(os.environ["SEEN"], "w") as file:
+    file.write(repr((sys.argv[3:], os.environ.get("LC_ALL"), os.getcwd(), os.getsid(0) ==
+                     os.getpid(), [os.readlink("/proc/self/fd/%d" % fd) for fd in range(3)])))
+paths = Paths()
+try:
+    os.mkdir(paths.run_dir)
+except FileExistsError:
+    pass
+if plan[0] == "fails":
+    options.report(report_fd, "a first word")
+    options.report(report_fd, "cannot join, caf\\u00e9\\nand more")
+    sys.exit(int(plan[1]))
+if plan[0] == "silent":
+    sys.exit(int(plan[1]))
+if plan[0] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+lock = daemonlock.take(paths.lock)
+if plan[0] == "deaf":
+    time.sleep(60)
+ended = []
+signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+if "stubborn" in plan:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+server = control.ControlServer(paths, lambda: int(time.monotonic() * 1000))
+server.open()
+answers = {{"pid": "%d\\n" % (1 if "liar" in plan else os.getpid()), "host-state": plan[0] + "\\n",
+           "query": '{{"fencing": "%s"}}' % ("armed" if "armed" in plan else "disarmed")}}
+looks = 0
+while not ended:
+    select.select([server], [], [], 0.02)
+    for request in server.serve():
+        looks += request.verb == "host-state"
+        if "later" in plan and looks > 2:
+            answers["host-state"] = "Online\\n"
+        server.reply(request.ticket, 0, answers[request.verb])
+server.close()
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    link = "/tmp/xha-life-{}".format(os.getpid())
+    os.symlink(str(tmp_path), link)
+    os.symlink(SRC, str(tmp_path / "xha"))
+    with open(str(tmp_path / "program"), "w") as file:
+        file.write(DAEMON.format(farm=str(tmp_path)))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "program")])
+    monkeypatch.setattr(lifecycle, "PACE_S", 0.01)
+    monkeypatch.setenv("XHA_RUN_DIR", link + "/run")
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    yield Paths()
+    pid = daemonlock.holder(Paths().lock)
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not daemonlock.holder(Paths().lock))
+    os.unlink(link)
+
+
+def wait_until(fact):
+    """Wait for another process; a failure is a time-out far beyond what it takes."""
+    deadline = time.monotonic() + 20
+    while not fact():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def start(place, monkeypatch):
+    def call(plan, *words):
+        monkeypatch.setenv("PLAN", plan)
+        return lifecycle.start(place, CONFIG, list(words))
+    return call
+
+
+def seen(tmp_path):
+    with open(str(tmp_path / "seen")) as file:
+        return eval(file.read())  # Written by the process above.
+
+
+def test_start_waits_until_the_host_is_online(start, place, capfd):
+    assert start("Starting later") == 0
+    assert client.call(place, "host-state").out == "Online\n"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_daemon_runs_detached_from_who_started_it(start, tmp_path):
+    assert start("Online", "--enable-faults", "daemon.crash") == 0
+    words, locale, folder, leads_session, streams = seen(tmp_path)
+    assert words == ["--config=" + CONFIG, "--enable-faults", "daemon.crash"]
+    assert (locale, folder, leads_session) == ("C", "/", True)
+    assert streams == ["/dev/null"] * 3
+
+
+def test_a_second_start_is_refused_with_15(start):
+    assert start("Online") == 0
+    with pytest.raises(XhaError) as refusal:
+        start("Online")
+    assert refusal.value.code == ExitCode.DAEMON_PRESENT
+
+
+FAILURES = [
+    ("fails 13",  13,  "cannot join, caf\\xe9 and more\n",                  "its own reason"),
+    ("fails 8",   8,   "cannot join, caf\\xe9 and more\n",                  "its own code"),
+    ("silent 12", 12,  "the daemon ended with 12 (join timeout)\n",         "no reason given"),
+    ("silent 99", 127, "the daemon ended with 99 (internal bug)\n",         "no code of the table"),
+    ("silent 0",  3,   "the daemon was stopped before this host was online\n", "stopped meanwhile"),
+    ("killed",    2,   "the daemon was ended by signal 9\n",                "killed"),
+]
+
+
+@pytest.mark.parametrize("plan, code, said, why", FAILURES, ids=[row[-1] for row in FAILURES])
+def test_a_start_that_fails_ends_as_the_daemon_did_with_one_line(start, capfd, plan, code, said,
+                                                                 why):
+    assert start(plan) == code
+    assert capfd.readouterr() == ("", said)
+
+
+def test_the_configuration_is_checked_before_anything_is_started(place, tmp_path):
+    for path, code in (("/nowhere", 6), ("/dev/null", 7)):
+        with pytest.raises(XhaError) as refusal:
+            lifecycle.start(place, path, [])
+        assert refusal.value.code == code
+    assert not os.path.exists(str(tmp_path / "seen"))
+
+
+def test_a_daemon_that_never_comes_online_is_ended_after_the_bound_with_12(
+        start, place, monkeypatch, capfd):
+    monkeypatch.setattr(lifecycle, "start_bound_s", lambda common: 0.3)
+    assert start("Starting") == 12
+    assert not daemonlock.holder(place.lock)
+    assert "not online after 0 s; it was ended (process" in capfd.readouterr().err
+
+
+def test_the_bound_is_beyond_every_wait_of_a_start_that_succeeds():
+    common = config.load(CONFIG).common
+    # Licence 30; hearing all T1 5, seeing all T2 5; criteria Tboot 45 and forming 3 x 1;
+    # joining Tboot 45.
+    assert lifecycle.start_bound_s(common) == 30 + 5 + 5 + 45 + 3 + 45 + 60
+
+
+def test_stop_without_a_daemon_is_0(place):
+    assert lifecycle.stop(place) == 0
+    os.mkdir(place.run_dir)
+    with open(place.lock, "w") as file:
+        file.write("1\n")           # A number that a dead daemon left is nobody's.
+    assert lifecycle.stop(place) == 0
+
+
+def test_stop_waits_until_the_daemon_is_gone(start, place, capfd):
+    assert start("Online") == 0
+    pid = daemonlock.holder(place.lock)
+    assert lifecycle.stop(place) == 0
+    assert daemonlock.holder(place.lock) == 0
+    assert client.call(place, "pid").code == 14
+    assert capfd.readouterr() == ("", "")
+    assert pid != os.getpid()
+
+
+def test_stopping_an_armed_daemon_warns_that_the_host_will_reset(start, place, capfd):
+    assert start("Online armed") == 0
+    assert lifecycle.stop(place) == 0
+    assert "this host will be reset" in capfd.readouterr().err
+
+
+def test_a_daemon_that_does_not_end_is_3_after_the_bound(start, place, monkeypatch, capfd):
+    monkeypatch.setattr(lifecycle, "STOP_S", 0.2)
+    assert start("Online stubborn") == 0
+    assert lifecycle.stop(place) == 3
+    assert "has not ended" in capfd.readouterr().err
+
+
+def test_a_daemon_that_answers_nothing_is_found_by_its_lock(place, monkeypatch):
+    monkeypatch.setenv("PLAN", "deaf")
+    child, reports = lifecycle._spawn([])
+    os.close(reports)
+    wait_until(lambda: daemonlock.holder(place.lock) == child.pid)
+    assert lifecycle.stop(place) == 0
+    assert child.wait(20) == -signal.SIGTERM
+
+
+def test_no_signal_is_sent_when_lock_and_daemon_name_different_processes(start, place):
+    assert start("Online liar") == 0
+    with pytest.raises(XhaError) as refusal:
+        lifecycle.stop(place)
+    assert refusal.value.code == ExitCode.SYSTEM_ERROR
+    assert client.call(place, "host-state").out == "Online\n"
+
+
+def test_a_dead_daemon_whose_parent_has_not_looked_yet_is_gone(start, place):
+    """The end-to-end rig, and a service manager, are such parents."""
+    assert start("Online") == 0     # This process is the parent, and does not wait for it.
+    assert lifecycle.stop(place) == 0
