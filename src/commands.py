@@ -8,7 +8,8 @@ import os
 import time
 from typing import Any, Callable, Dict, List, Tuple
 
-from xha import __version__, cli, client, ctlformat, daemonlock, usage
+import xha
+from xha import cli, client, ctlformat, daemonlock, usage
 from xha.ctlformat import Reply
 from xha.errors import ExitCode, XhaError
 from xha.options import DaemonOptions, report
@@ -27,7 +28,7 @@ def run(name: str, words: List[str]) -> int:
         cli.say(usage.top(), "")
         return ExitCode.SUCCESS if name else ExitCode.INVALID_PARAMETER
     if name == "--version":
-        cli.say("xha {} ({})".format(__version__, build_id()), "")
+        cli.say("xha {} ({})".format(xha.__version__, build_id()), "")
         return ExitCode.SUCCESS
     if name == "sandbox":
         from xha import sandbox

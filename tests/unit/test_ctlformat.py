@@ -8,9 +8,9 @@ from xha.ctlformat import Malformed, Reply
 
 REQUESTS = [
     # verb              arguments                    bytes                                 why
-    ("pid",             (),                          b"xha/1\tpid\n",                      "no argument"),
-    ("query",           ("xml", "1"),                b"xha/1\tquery\txml\t1\n",            "two"),
-    ("set-pool-state",  ("active",),                 b"xha/1\tset-pool-state\tactive\n",   "a word"),
+    ("pid",             (),                          b"xha/1\tpid\n",                    "none"),
+    ("query",           ("xml", "1"),                b"xha/1\tquery\txml\t1\n",          "two"),
+    ("set-pool-state",  ("active",),                 b"xha/1\tset-pool-state\tactive\n", "one"),
     ("fault",           ("set", "statefile.slow=9"), b"xha/1\tfault\tset\tstatefile.slow=9\n",
      "free text"),
 ]

@@ -221,7 +221,7 @@ def with_host_2(**changes):
 WARNINGS = [
     # what is so                                     warned about                           why
     ({},                                             [],                   "a healthy pool"),
-    (with_host_2(since_heartbeat_ms=2500),           [],                   "half of T1 is not above"),
+    (with_host_2(since_heartbeat_ms=2500),           [],                   "half of T1"),
     (with_host_2(since_heartbeat_ms=2501),           ["heartbeat"],        "above half of T1"),
     (with_host_2(since_heartbeat_ms=9000, live=False), [],
      "a host outside the liveset is expected to be silent"),
@@ -232,7 +232,7 @@ WARNINGS = [
     (dict(with_host_2(since_statefile_ms=2501), sr2=True), ["lost"],
      "under SR2 everybody's State-File is old"),
     ({"statefile_latency": slow(2501, 2501)},        ["statefile"],        "a slow disk"),
-    ({"xapi_latency": slow(5000, 5000)},             [],                   "half of T3 is not above"),
+    ({"xapi_latency": slow(5000, 5000)},             [],                   "half of T3"),
     ({"xapi_latency": slow(5001, 5001)},             ["Xapi"],             "above half of T3"),
     ({"bond_error": True},                           ["bonding"],          "the bond is degraded"),
 ]

@@ -15,14 +15,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", "snapshot",
               "config", "plainxml", "timing", "catalogue"}
-CORE = {"view", "domains", "acceptance", "sfcycle", "liveset", "startup", "stall", "globalrecord",
-        "faulthandling", "admission", "masterlock", "fencing", "membership"}
+CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
+        "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
+        "requests", "meter", "survey", "membership"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
-          "realtime", "nic", "control", "listener", "paths", "faultpoints"}
-PROGRAM = {"__init__", "node", "daemon", "report", "client", "cli", "commands", "sfadmin",
-           "sandbox", "tour"}
+          "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
+          "faultpoints"}
+PROGRAM = {"__init__", "node", "daemon", "lifecycle", "report", "client", "cli", "usage", "options",
+           "commands", "sfadmin", "sfdump", "sandbox", "tour"}
 
 # layer       may import                                   because
 LAYERS = [
