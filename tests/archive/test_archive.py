@@ -13,7 +13,8 @@ from tools import dependencies
 COMPILED = """
 import netifaces, crcmod
 assert netifaces.ifaddresses("lo")[netifaces.AF_INET][0]["addr"] == "127.0.0.1"
-print(type(netifaces.__spec__.loader) is _xha.Extensions, sys.modules["crcmod.crcmod"]._usingExtension,
+print(type(netifaces.__spec__.loader) is _xha.Extensions,
+      sys.modules["crcmod.crcmod"]._usingExtension,
       hex(crcmod.mkCrcFun(0x11EDC6F41, 0, True, 0xFFFFFFFF)(b"123456789")))
 """
 
@@ -177,7 +178,8 @@ OPTIMISED = [
 ]
 
 
-@pytest.mark.parametrize("options, environment, why", OPTIMISED, ids=[row[-1] for row in OPTIMISED])
+@pytest.mark.parametrize("options, environment, why", OPTIMISED,
+                         ids=[row[-1] for row in OPTIMISED])
 def test_python_without_assertions_is_refused(python, archive, options, environment, why):
     done = run([python.python] + options + [archive, "--version"], env=environment)
     assert done.returncode == 16

@@ -87,10 +87,10 @@ def imports(tree):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports of ours are absolute"
             for alias in node.names:
-                if node.module == "xha":
-                    yield "xha." + alias.name
-                else:
+                if node.module != "xha":
                     yield node.module
+                elif not alias.name.startswith("__"):  # xha.__version__ is no module
+                    yield "xha." + alias.name
 
 
 def rooms_of(layer):
