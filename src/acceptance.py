@@ -25,6 +25,9 @@ from xha.view import Peer, View
 #: One warning for each cause and sender in this time.  Source: spec 4.
 WARNING_INTERVAL_MS = 24 * 3600 * 1000
 
+#: Causes that come with every start and tell nothing about the sender.
+_HARMLESS = ("not-receiving", "starting-instance")
+
 #: Distinct (cause, sender) pairs remembered; a flood of invented senders must not fill memory.
 MAX_WARNINGS = 256
 
@@ -74,8 +77,8 @@ class Acceptance:
                 # Its old instance must be removed by the fault handler first.
                 cause = "starting-instance"
         if cause or peer is None:
-            if cause == "starting-instance":
-                # Nothing is wrong with it: counted, no warning.
+            if cause in _HARMLESS:
+                # Nothing is wrong with the sender: counted, no warning.
                 self.counts[cause] = self.counts.get(cause, 0) + 1
             else:
                 self.refuse(now_ms, cause, event.source)

@@ -25,6 +25,8 @@ class SendHeartbeat(NamedTuple):
     """Send to every other configured host, at once; answered by ``HeartbeatsSent``."""
 
     heartbeat: Heartbeat
+    # The instant up to which its ages are counted.
+    composed_at_ms: int
 
 
 @record
@@ -80,6 +82,11 @@ class RecordArmed(NamedTuple):
 
 
 @record
+class StopServing(NamedTuple):
+    """Answer no client any more: for them the daemon has ended."""
+
+
+@record
 class UsePoolKey(NamedTuple):
     """Prove heartbeats, and check them, with this key from now on (32 bytes)."""
 
@@ -128,4 +135,4 @@ def log(name: str, **fields: Any) -> Log:
 
 Action = Union[
     SendHeartbeat, ReadStateFile, WriteRecord, WriteGlobal, RepairRecord, SetWatchdog,
-    CloseWatchdogs, RecordArmed, UsePoolKey, SelfFence, Terminate, Answer, Log]
+    CloseWatchdogs, RecordArmed, StopServing, UsePoolKey, SelfFence, Terminate, Answer, Log]

@@ -92,4 +92,5 @@ class Beat:
     def _send(self, now_ms: int) -> None:
         self._sequence += 1
         self._view.emit(actions.SendHeartbeat(
-            heartbeat=compose.heartbeat(self._view, now_ms, self._sequence)))
+            heartbeat=compose.heartbeat(self._view, now_ms, self._sequence),
+            composed_at_ms=now_ms))

@@ -86,6 +86,13 @@ class WatchdogFailed(NamedTuple):
 
 
 @record
+class ArmingFailed(NamedTuple):
+    """It could not be noted that the timers guard an armed host: it must not go online."""
+
+    error: str
+
+
+@record
 class ProposeMasterRequested(NamedTuple):
     """A client proposes this host as pool master.  ``ticket`` names its answer."""
 
@@ -160,6 +167,6 @@ class FenceRequested(NamedTuple):
 
 Event = Union[
     Tick, HeartbeatReceived, DatagramRefused, HeartbeatsSent, RecordWritten, GlobalWritten,
-    RepairWritten, StateFileRead, WatchdogFailed, ProposeMasterRequested, CancelMasterRequested,
+    RepairWritten, StateFileRead, WatchdogFailed, ArmingFailed, ProposeMasterRequested, CancelMasterRequested,
     DisarmRequested, PoolStateRequested, ExcludedRequested, ClientGone, StopRequested,
     WeightChanged, XapiChanged, FenceRequested]

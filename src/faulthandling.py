@@ -39,7 +39,7 @@ Source: spec 5, "Fault handler"; the instants are in ``timing``.
 """
 
 import enum
-from typing import Callable, Dict, NamedTuple, Optional
+from typing import Callable, Dict, FrozenSet, NamedTuple, Optional
 
 from xha import timing
 from xha.domains import Domains
@@ -78,7 +78,7 @@ class Meeting(NamedTuple):
 
     publish: Phase
     # The phases that everybody who is seen must be in.
-    accepted: frozenset  # of Phase
+    accepted: FrozenSet[Phase]
     # Held on the State-File too.
     on_statefile: bool
     following: Step

@@ -24,7 +24,7 @@ class Latency(NamedTuple):
 class HostView(NamedTuple):
     """One configured host as this host sees it."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     uuid: str
     address: str
     live: bool

@@ -16,7 +16,7 @@ happens; every step begins with a clean slate and every room says it anew, so
 a deadline cannot be forgotten by cancelling it in one place too few.
 """
 
-from typing import Any, List, Optional
+from typing import Any, FrozenSet, List, Optional
 
 from xha import actions, config
 from xha.hostset import EMPTY, HostIndex, HostSet
@@ -133,7 +133,7 @@ class View:
         self.statefile_corrupted = False
         self.global_corrupted = False
         # Why this host asks all to read and write more often; sorted names.
-        self.accelerate_reasons = frozenset()  # type: frozenset[str]
+        self.accelerate_reasons = frozenset()  # type: FrozenSet[str]
         self.accelerated = False
         self.xapi_restart_at_ms = NEVER
         self.xapi_error = ""

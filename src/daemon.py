@@ -1,0 +1,381 @@
+"""The daemon: one loop, one host.
+
+Theory of operation
+===================
+
+One thread decides everything.  Each turn of its loop takes in every datagram
+that waits, every State-File access that ended, every request that is
+complete, and then steps the core with the time; what the core asks for is
+done at once, because nothing that it asks for can wait: sending is
+non-blocking, the State-File belongs to a thread of its own, a timer is one
+hypercall.  So the loop is late only if the machine is, and a turn that hangs
+stops the heartbeats and their watchdog together.
+
+The heartbeat watchdog is thus fed by a loop that has just received, decided
+and sent; the State-File watchdog by writes that have just ended.  If this
+process dies, whatever the reason, both run out: a crash while armed is a
+fence.
+
+There is no way to leave this module but ``_Daemon.end`` and ``fence``; both
+end the process at once, without waiting for a thread that may hang in a disk.
+
+Source: spec 4 (last paragraph), spec 6 (exit codes), spec 7, spec 8
+("Real-time hygiene").
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from typing import Callable, Dict, Iterable, Tuple
+
+from xha import __version__, actions, commands, config, events, faultpoints
+from xha import nic, realtime, report, sfdevice, statefile, syslogger
+from xha.actions import Watchdog, log
+from xha.control import ControlServer, Request
+from xha.errors import ExitCode, XhaError
+from xha.faultpoints import FaultPoints
+from xha.heartbeat import HeartbeatSocket
+from xha.membership import Membership
+from xha.node import Completion, Node, World
+from xha.options import DaemonOptions
+from xha.options import report as tell_starter
+from xha.published import NEVER, LastWords, Phase, PoolState, WatchdogMode
+from xha.watchdog import WatchdogError, Watchdogs, open_watchdogs
+
+#: Most datagrams taken in one turn.  More than a socket's buffer holds, so one turn takes in
+#: all that waited when it began; a flood cannot keep the loop from deciding and sending.
+DATAGRAMS_PER_TURN = 512
+
+#: The loop turns at least this often, ms.
+LONGEST_TURN_MS = 1000
+
+#: How long a fence may wait for the last words to reach the disk and the log, ms.  The timers
+#: run on meanwhile.
+LAST_WORDS_MS = 150
+
+#: Garbage is looked for this often, ms, right after a turn's work.
+COLLECT_MS = 60000
+
+SOFTWARE = "xha " + __version__
+
+
+def now_ms() -> int:
+    """CLOCK_MONOTONIC in ms."""
+    return int(time.monotonic() * 1000)
+
+
+def run(options: DaemonOptions) -> int:
+    """Run the daemon of this host until it ends.
+
+    Returns: an exit code, when the daemon could not start; afterwards the process ends
+    without returning.
+    """
+    logger = None
+    try:
+        settings = config.load(options.config)
+        realtime.settle()
+        lock = realtime.take_lock(options.paths.lock)
+        assert lock >= 0
+        logger = syslogger.Syslogger(
+            syslogger.load_catalogue(), options.paths.log_file,
+            addresses=[host.address for host in settings.common.hosts],
+            foreground=options.report_fd < 0)
+        logger.start()
+        daemon = _Daemon(options, settings, logger)
+        daemon.start()
+    except XhaError as error:
+        if logger is not None:
+            logger.say(log("start-aborted", reason=str(error)))
+            logger.close()
+        tell_starter(options.report_fd, str(error))
+        return error.code
+    try:
+        daemon.loop()
+    except BaseException:
+        daemon.die(traceback.format_exc())
+    raise AssertionError("the loop does not end")
+
+
+class _Daemon(World):
+    """One host in the real world."""
+
+    def __init__(self, options: DaemonOptions, settings: config.Config,
+                 logger: syslogger.Syslogger) -> None:
+        """Open everything; raise XhaError, with all that is open closed again by the exit."""
+        self._options = options
+        self._settings = settings
+        self._logger = logger
+        common, local = settings.common, settings.local
+        self._faults = FaultPoints(options.enable_faults, options.fault_points)
+        self._peers = [(index, host.address) for index, host in enumerate(common.hosts)
+                       if index != local.index]
+        for warning in settings.warnings:
+            self.say(log("config-warning", text=warning))
+        address = common.hosts[local.index].address
+        self._say_all(nic.check(local.interface, address))
+        sfdevice.open_device(local.statefile).close()
+        self._socket = HeartbeatSocket(
+            tuple(host.address for host in common.hosts), local.index, common.udp_port,
+            local.interface, now_ms, self._faults)
+        self._say_all(self._socket.notes)
+        self._control = ControlServer(options.paths, now_ms)
+        self._control.open()
+        self._serving = True
+        self._watchdogs = self._open_watchdogs()
+        self._worker = statefile.StateFileWorker(
+            local.statefile, len(common.hosts), now_ms, self._faults)
+        self._say_all(realtime.raise_priority(options.require_realtime))
+        self._core = Membership(
+            common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
+            weight=1)
+        self._node = Node(settings, self._core, self)
+        self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._collected_at_ms = now_ms()
+        self._announced = False
+        self._armed = False
+        self._verbs = {
+            "query": self._query,
+            "host-state": lambda request: self._reply(
+                request, out="Online\n" if self._core.view.online else "Starting\n"),
+            "pid": lambda request: self._reply(request, out="{}\n".format(os.getpid())),
+            "build-id": lambda request: self._reply(request, out=commands.build_id() + "\n"),
+            "propose-master": lambda request: self._node.step(
+                events.ProposeMasterRequested(ticket=request.ticket)),
+            "cancel-master": lambda request: self._node.step(
+                events.CancelMasterRequested(ticket=request.ticket)),
+            "disarm-fencing": lambda request: self._node.step(
+                events.DisarmRequested(ticket=request.ticket)),
+            "set-pool-state": lambda request: self._node.step(events.PoolStateRequested(
+                ticket=request.ticket, pool_state=PoolState[request.arguments[0].upper()])),
+            "set-excluded": lambda request: self._node.step(events.ExcludedRequested(
+                ticket=request.ticket, excluded=request.arguments[0] == "1")),
+            "fault": self._fault,
+        }  # type: Dict[str, Callable[[Request], None]]
+
+    def _open_watchdogs(self) -> Watchdogs:
+        common, local = self._settings.common, self._settings.local
+        watchdogs = open_watchdogs(
+            local.watchdog_mode, self._options.paths,
+            self._options.fence_command or local.fence_command, now_ms,
+            {Watchdog.HEARTBEAT: common.heartbeat_watchdog_timeout_ms,
+             Watchdog.STATEFILE: common.statefile_watchdog_timeout_ms})
+        self._say_all(watchdogs.open())
+        return watchdogs
+
+    # ---- the loop
+
+    def start(self) -> None:
+        """Take the signals; from here on the process ends by ``end``, ``fence`` or ``die``."""
+        signal.set_wakeup_fd(self._signalled)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda number, frame: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        realtime.calm_collector()
+
+    def loop(self) -> None:
+        """Turn until the daemon ends."""
+        poller = select.poll()
+        for fd in (self._socket.fileno(), self._worker.fileno(), self._control.fileno(),
+                   self._signals):
+            poller.register(fd, select.POLLIN)
+        while True:
+            self._turn()
+            poller.poll(self._patience_ms())
+
+    def _patience_ms(self) -> int:
+        wake_at_ms = self._core.wake_at_ms
+        if wake_at_ms == NEVER:
+            return LONGEST_TURN_MS
+        return min(max(wake_at_ms - now_ms(), 0), LONGEST_TURN_MS)
+
+    def _turn(self) -> None:
+        for _ in range(DATAGRAMS_PER_TURN):
+            received = self._socket.receive()
+            if received is None:
+                break
+            data, source, received_at_ms = received
+            self._node.datagram(data, source, received_at_ms)
+        self._take_completions()
+        if self._serving:
+            for request in self._control.serve():
+                self._verbs[request.verb](request)
+            for ticket in self._control.gone():
+                self._node.step(events.ClientGone(ticket=ticket))
+            self._control.expire(now_ms())
+            self._say_all(self._control.notes())
+        self._take_signals()
+        self._node.step(events.Tick())
+        self._look_after()
+
+    def _take_completions(self) -> None:
+        for done in self._worker.results():
+            if done.kind == "died":
+                self.die(done.error)
+            self._node.completed(Completion(
+                kind=done.kind, section=done.section, issued_at_ms=done.issued_at_ms,
+                completed_at_ms=done.completed_at_ms, error=done.error,
+                sections=done.sections))
+        self._say_all(self._worker.notes())
+
+    def _take_signals(self) -> None:
+        try:
+            taken = os.read(self._signals, 64)
+        except BlockingIOError:
+            return
+        if signal.SIGHUP in taken:
+            self._logger.reopen()
+        if signal.SIGTERM in taken or signal.SIGINT in taken:
+            self._node.step(events.StopRequested())
+
+    def _look_after(self) -> None:
+        """What is to be done after a turn's work: timers, fault points, housekeeping."""
+        view = self._core.view
+        expired = self._watchdogs.expired(now_ms())
+        if expired is not None:
+            self.say(log("watchdog-expired", watchdog=expired.value))
+            if self._settings.local.watchdog_mode is WatchdogMode.NONE:
+                self._logger.flush(LAST_WORDS_MS / 1000)
+                self._watchdogs.fence("the {} watchdog has expired".format(expired.value))
+        if self._logger.death:
+            self.die(self._logger.death)
+        if not self._announced and view.incarnation:
+            self._announced = True
+            self.say(log("daemon-started", version=__version__, host=view.me,
+                         hosts=len(view.peers), pid=os.getpid(),
+                         incarnation=view.incarnation, mode=view.watchdog_mode.name))
+        if self._faults.enabled:
+            self._break_on_purpose()
+        if now_ms() - self._collected_at_ms > COLLECT_MS:
+            self._collected_at_ms = now_ms()
+            realtime.collect()
+
+    def _break_on_purpose(self) -> None:
+        if self._faults.value(faultpoints.DAEMON_CRASH):
+            os.kill(os.getpid(), signal.SIGKILL)
+        stall_ms = self._faults.take(faultpoints.DAEMON_STALL)
+        if stall_ms:
+            time.sleep(stall_ms / 1000)
+
+    # ---- clients
+
+    def _reply(self, request: Request, out: str = "", err: str = "",
+               code: int = ExitCode.SUCCESS) -> None:
+        self._control.reply(request.ticket, code, out, err)
+
+    def _query(self, request: Request) -> None:
+        snapshot = self._core.snapshot(now_ms())
+        self._reply(request, out=report.render(snapshot, request.arguments[0]))
+        if request.query_resets:
+            self._core.statefile_meter.reset()
+            self._core.heartbeat_meter.reset()
+
+    def _fault(self, request: Request) -> None:
+        try:
+            if request.arguments[0] == "set":
+                self._faults.set(request.arguments[1])
+                point, _, value = request.arguments[1].partition("=")
+                self.say(log("fault-point-set", point=point, value=value or "on"))
+            elif request.arguments[0] == "clear":
+                self._faults.clear(request.arguments[1])
+            self._reply(request, out="".join(point + "\n" for point in self._faults.list()))
+        except XhaError as error:
+            self._reply(request, err=str(error) + "\n", code=error.code)
+
+    # ---- the world
+
+    def now_ms(self) -> int:
+        return now_ms()
+
+    def wall_ms(self) -> int:
+        return int(time.time() * 1000)
+
+    def send(self, datagram: bytes) -> Tuple[Tuple[int, str], ...]:
+        return self._socket.send(datagram, self._peers)
+
+    def read(self) -> None:
+        self._worker.submit_read()
+
+    def write(self, section: int, data: bytes) -> None:
+        self._worker.submit_write(section, data)
+
+    def replace(self, section: int, data: bytes, expected: int) -> None:
+        self._worker.submit_replace(section, data, expected)
+
+    def set_watchdog(self, watchdog: Watchdog, expires_at_ms: int) -> str:
+        if self._faults.value(faultpoints.WATCHDOG_FAIL):
+            return "fault point " + faultpoints.WATCHDOG_FAIL
+        try:
+            self._watchdogs.set(watchdog, expires_at_ms)
+        except WatchdogError as error:
+            return str(error)
+        return ""
+
+    def close_watchdogs(self) -> None:
+        try:
+            self._watchdogs.close()
+        except WatchdogError as error:
+            self.say(log("watchdog-refresh-failed", watchdog="closed", reason=str(error)))
+
+    def record_armed(self) -> str:
+        self._say_all(realtime.lock_memory(self._options.require_realtime))
+        try:
+            self._watchdogs.record_armed()
+        except WatchdogError as error:
+            return str(error)
+        self._armed = True
+        return ""
+
+    def answer(self, ticket: int, code: ExitCode, text: str) -> None:
+        line = text + "\n" if text else ""
+        if code is ExitCode.SUCCESS:
+            self._control.reply(ticket, code, line, "")
+        else:
+            self._control.reply(ticket, code, "", line)
+
+    def stop_serving(self) -> None:
+        self._serving = False
+        self._control.close()
+
+    def say(self, message: actions.Log) -> None:
+        self._logger.say(message)
+
+    def _say_all(self, messages: Iterable[actions.Log]) -> None:
+        for message in messages:
+            self.say(message)
+
+    def fence(self, words: LastWords) -> None:
+        """Reset this host; the timers run on while the last words are given a moment."""
+        deadline_ms = now_ms() + LAST_WORDS_MS
+        while self._worker.pending() and now_ms() < deadline_ms:
+            select.select([self._worker.fileno()], [], [], 0.02)
+            self._worker.results()
+        self._logger.flush(max(0, deadline_ms - now_ms()) / 1000)
+        self._watchdogs.fence("{}: {}".format(words.code, words.text))
+
+    def end(self, code: ExitCode, text: str) -> None:
+        """End the process; no thread is waited for."""
+        if code is not ExitCode.SUCCESS:
+            tell_starter(self._options.report_fd, text)
+        self._worker.abandon()
+        self._control.close()
+        self._socket.close()
+        self._logger.flush(1.0)
+        self._exit(code)
+
+    def die(self, text: str) -> None:
+        """A bug ends the daemon; no watchdog is touched, so an armed host is reset."""
+        self.say(log("thread-died", thread="main", reason=text))
+        tell_starter(self._options.report_fd, text.strip().rpartition("\n")[2])
+        if self._core.view.phase is Phase.STARTING:
+            self.close_watchdogs()
+        self._logger.flush(1.0)
+        self._exit(ExitCode.INTERNAL_BUG)
+
+    @staticmethod
+    def _exit(code: ExitCode) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(code))

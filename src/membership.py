@@ -1,0 +1,421 @@
+"""The machine: one host's whole core, composed of its rooms.
+
+Theory of operation
+===================
+
+``step(now_ms, event)`` is the only door.  It takes one event in, lets every
+room look at the new facts until nothing changes any more, and returns what
+the shell must do, in order.  It reads no clock, does no I/O, draws no random
+number: the daemon, the simulator and the tests run the same code, and a
+history can be replayed.
+
+The order within a step matters and is the argument of its safety:
+
+1. *Was I asleep?* (``stall``) before anything is concluded from silence;
+2. the event's own facts;
+3. the domains, then who depends on them: admission, start, fault handler,
+   repeated until they rest;
+4. the master lock, when the liveset changed;
+5. what is to be sent, written and read: always the facts of this very step.
+
+Between steps nothing is "in the middle".  ``wake_at_ms`` says when to step at
+the latest, even if nothing happens.
+
+Source: spec 5.
+"""
+
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from xha import actions, events
+from xha.acceptance import Acceptance
+from xha.actions import Action
+from xha.admission import Admission, withdrawn
+from xha.beat import Beat
+from xha.config import Common
+from xha.domains import Domains
+from xha.errors import ExitCode
+from xha.faulthandling import FaultHandling
+from xha.fencing import Fencing
+from xha.globalrecord import GlobalChanges, Invalidation
+from xha.hostset import HostIndex
+from xha.masterlock import MasterLock
+from xha.meter import Meter
+from xha.published import (NEVER, Fault, GlobalRecord, Phase, PoolState, Reading,
+                           WatchdogMode)
+from xha.repair import Repair
+from xha.requests import Requests
+from xha.sfcycle import Cycle, release_withheld
+from xha.snapshot import Snapshot
+from xha.stall import Stall
+from xha.startup import Startup
+from xha.survey import survey
+from xha.view import View
+
+#: Rooms rest after few rounds; more than this is a bug, and a crash while armed is a fence.
+MAX_ROUNDS = 64
+
+
+class Membership:
+    """One host's core."""
+
+    def __init__(self, common: Common, me: int, now_ms: int, wall_s: int, software: str,
+                 watchdog_mode: WatchdogMode, weight: int) -> None:
+        """Make the core of a daemon that starts now.
+
+        Args:
+            common: the configuration that all hosts share.
+            me: this host's index.
+            wall_s: seconds since the epoch: the least incarnation of this daemon.
+            software: name and version, published in the seals.
+            weight: this host's weight, 1 or more; committed at once (spec 5, step 1).
+        """
+        self._view = view = View(common, HostIndex(me), software, watchdog_mode, weight)
+        self._fencing = Fencing(view)
+        self._changes = GlobalChanges(view)
+        self._domains = Domains(view)
+        self._stall = Stall(view)
+        self._acceptance = Acceptance(view)
+        self._admission = Admission(view)
+        self._lock = MasterLock(view, self._changes)
+        self._repair = Repair(view)
+        self._requests = Requests(view, self._changes, self._fencing)
+        self._beat = Beat(view, self._fencing)
+        self._startup = Startup(view, self._fencing, self._changes,
+                                lambda: self._requests.exclude(False))
+        self._faults = FaultHandling(view, self._domains, self._fencing)
+        self._cycle = Cycle(
+            view, self._domains, self._fencing, self._stall, self._changes,
+            composed=self._lock.composed, written=self._lock.written,
+            first_reading=self._first_reading, good_reading=self._good_reading,
+            born_at_ms=now_ms, wall_s=wall_s)
+        self._invalidation = None  # type: Optional[Invalidation]
+        self._lock_due = False
+        self._key_missing = False
+        self._summoned = False
+        self.statefile_meter = Meter()
+        self.heartbeat_meter = Meter()
+        self._on = {
+            events.Tick: self._tick,
+            events.HeartbeatReceived: self._heartbeat_received,
+            events.DatagramRefused: self._datagram_refused,
+            events.HeartbeatsSent: self._heartbeats_sent,
+            events.RecordWritten: self._record_written,
+            events.GlobalWritten: self._global_written,
+            events.RepairWritten: self._repair_written,
+            events.StateFileRead: self._statefile_read,
+            events.WatchdogFailed: self._watchdog_failed,
+            events.ArmingFailed: self._arming_failed,
+            events.ProposeMasterRequested: self._propose,
+            events.CancelMasterRequested: self._cancel,
+            events.DisarmRequested: self._disarm,
+            events.PoolStateRequested: self._pool_state,
+            events.ExcludedRequested: self._exclude,
+            events.ClientGone: self._client_gone,
+            events.StopRequested: self._stop,
+            events.WeightChanged: self._weight_changed,
+            events.XapiChanged: self._xapi_changed,
+            events.FenceRequested: self._fence,
+        }  # type: Dict[type, Callable[[int, Any], None]]
+
+    @property
+    def wake_at_ms(self) -> int:
+        """The instant at which ``step`` wants to be called at the latest; NEVER: no such."""
+        return self._view.wake_at_ms
+
+    @property
+    def view(self) -> View:
+        """The facts, to look at."""
+        return self._view
+
+    def step(self, now_ms: int, event: events.Event) -> List[Action]:
+        """Take one event; return what the shell must do, in order."""
+        view = self._view
+        view.out = []
+        if view.ended:
+            return view.out
+        view.wake_at_ms = NEVER
+        drained = isinstance(event, events.Tick)
+        self._stall.stepped(now_ms, drained)
+        self._on[type(event)](now_ms, event)
+        if not view.ended:
+            if self._invalidation is None:
+                self._settle(now_ms)
+                self._beat.step(now_ms, drained)
+            else:
+                self._watch_invalid(now_ms)
+            self._cycle.step(now_ms)
+        return self._close(now_ms)
+
+    def snapshot(self, now_ms: int) -> Snapshot:
+        """What this host knows now; looking has no side effect."""
+        return survey(self._view, now_ms, self.statefile_meter, self.heartbeat_meter,
+                      self._acceptance.counts, self._lock.held)
+
+    # ---- one step
+
+    def _settle(self, now_ms: int) -> None:
+        """Let every room look at the facts until nothing changes any more."""
+        view = self._view
+        before_liveset = view.liveset
+        for _ in range(MAX_ROUNDS):
+            before = self._state()
+            self._domains.evaluate(now_ms)
+            if view.online:
+                view.proposed = view.proposed - withdrawn(view)
+            if view.online or view.joining:
+                self._admission.step()
+            self._startup.step(now_ms)
+            if view.ended:
+                return
+            self._faults.step(now_ms, self._summoned)
+            self._summoned = False
+            if view.ended:
+                return
+            release_withheld(view)
+            self._end_sr2(now_ms)
+            if self._state() == before:
+                break
+        else:
+            raise AssertionError("the rooms do not come to rest: {}".format(self._state()))
+        if view.liveset != before_liveset or self._lock_due:
+            self._lock.evaluate(now_ms)
+        self._lock_due = False
+        self._requests.expire(now_ms)
+        self._fencing.weigh_evidence(now_ms)
+        self._fencing.check(now_ms)
+
+    def _state(self) -> Tuple[object, ...]:
+        view = self._view
+        return (view.heartbeat_domain, view.statefile_domain, view.liveset, view.proposed,
+                view.phase, view.sr2, view.loss_pending, view.join_blocked, view.waiting_for)
+
+    def _end_sr2(self, now_ms: int) -> None:
+        """Leave survival rule 2 when everybody is back on the State-File (spec 5, "SR2")."""
+        view = self._view
+        if view.sr2 and view.statefile_access and all(
+                self._is_back(host) for host in view.heartbeat_domain) and (
+                    view.everyone - view.heartbeat_domain <= view.excluded_hosts):
+            view.set_sr2(now_ms, False)
+            view.burst()
+        if view.sr2 or view.sr2_ended_at_ms == NEVER:
+            return
+        # Hosts that are back say so before this host sees their records advance: they have T2
+        # to show; then what is missing in the State-File domain is a loss like any.
+        until_ms = view.sr2_ended_at_ms + view.common.statefile_timeout_ms
+        if view.liveset <= view.statefile_domain or now_ms >= until_ms:
+            view.sr2_ended_at_ms = NEVER
+            view.loss_pending = view.loss_pending or not view.liveset <= view.statefile_domain
+        else:
+            view.wake(until_ms)
+
+    def _is_back(self, host: int) -> bool:
+        view = self._view
+        if host == view.me:
+            return host in view.statefile_domain
+        heartbeat = view.peers[host].heartbeat
+        return heartbeat is not None and host in heartbeat.statefile_domain
+
+    def _close(self, now_ms: int) -> List[Action]:
+        """Before the end of a daemon that says its last words: say them on the network."""
+        view = self._view
+        if view.ended and isinstance(view.out[-1], actions.SelfFence):
+            end = view.out.pop()
+            self._beat.last(now_ms)
+            self._cycle.last_words(now_ms)
+            view.out.append(end)
+        return view.out
+
+    # ---- State-File
+
+    def _first_reading(self, now_ms: int) -> None:
+        self._acceptance.enabled = True
+        self._beat.enabled = True
+        self._startup.begin(now_ms)
+
+    def _good_reading(self, now_ms: int, reading: Reading) -> None:
+        view = self._view
+        self.statefile_meter.note(self._cycle.latency_ms)
+        section = reading.global_section
+        assert section is not None
+        corrupt = section.fault is not Fault.NONE
+        if corrupt != view.global_corrupted:
+            if corrupt:
+                view.log("statefile-global-corrupt", reason=section.text)
+            else:
+                view.log("statefile-global-good")
+            view.global_corrupted = corrupt
+        rewrite = None
+        if isinstance(section.content, GlobalRecord):
+            self._take_global(section.content)
+            assert view.global_record is not None
+            rewrite = self._changes.read(view.global_record)
+        repaired = self._repair.global_record(now_ms, reading)
+        if repaired is not None:
+            view.log("statefile-global-repaired")
+            self._cycle.write_global(repaired, section.fingerprint)
+        elif rewrite is not None and view.statefile_access:
+            self._cycle.write_global(rewrite)
+            self._cycle.soon()
+        else:
+            repair = self._repair.host_record(now_ms)
+            if repair is not None:
+                view.emit(actions.RepairRecord(
+                    host=repair.host, content=repair.content, expected=repair.expected))
+        self._lock_due = True
+        invalidated = self._requests.read()
+        if not view.ended:
+            self._check_pool_state(now_ms, invalidated)
+
+    def _take_global(self, found: GlobalRecord) -> None:
+        view = self._view
+        before = view.global_record
+        if before is None or before.pool_state is not found.pool_state:
+            view.log("pool-state-changed", state=found.pool_state.name.lower())
+        if before is not None and before.master != found.master:
+            if view.holding and found.master != view.peers[view.me].uuid and (
+                    before.master == view.peers[view.me].uuid):
+                view.log("master-rewritten")
+            else:
+                view.log("master-changed", uuid=found.master)
+        self._take_key(before, found)
+        key = before.pool_key if before is not None and before.pool_key else found.pool_key
+        view.global_record = found._replace(pool_key=key)
+
+    def _take_key(self, before: Optional[GlobalRecord], found: GlobalRecord) -> None:
+        """A daemon that has read a key keeps it for its life; there is no downgrade."""
+        view = self._view
+        if before is None and found.pool_key is None:
+            view.log("key-absent")
+        if found.pool_key is not None and not view.keyed:
+            view.keyed = True
+            view.log("key-read")
+            view.emit(actions.UsePoolKey(key=found.pool_key))
+        elif (before is not None and found.pool_key != before.pool_key
+              and view.keyed and not self._key_missing):
+            self._key_missing = True
+            view.log("key-unreadable", reason=(
+                "it is gone from the global record" if found.pool_key is None
+                else "the global record holds another one"))
+
+    def _check_pool_state(self, now_ms: int, invalidated: bool) -> None:
+        view = self._view
+        state = view.pool_state
+        if self._invalidation is not None:
+            return
+        if state is PoolState.INVALID:
+            if invalidated:
+                self._begin_invalidation(now_ms)
+            elif view.online:
+                self._fencing.abort(ExitCode.INVALID_POOL_STATE, "the pool state is invalid")
+        elif view.online and max(state, self._changes.pending_state or state) < PoolState.ACTIVE:
+            self._fencing.abort(
+                ExitCode.INVALID_POOL_STATE,
+                "the pool state went back to {}".format(state.name.lower()))
+
+    def _begin_invalidation(self, now_ms: int) -> None:
+        """This host set the pool state to invalid: leave the pool, and guard the state."""
+        view = self._view
+        self._invalidation = Invalidation(now_ms, view)
+        self._fencing.disarm()
+        self._beat.enabled = False
+        self._acceptance.enabled = False
+        self._cycle.writing_enabled = False
+        view.phase = Phase.ABORTED
+        view.waiting_for = "older pool states that a slow write could bring back"
+        view.emit(actions.StopServing())
+
+    def _watch_invalid(self, now_ms: int) -> None:
+        assert self._invalidation is not None
+        if self._invalidation.is_over(now_ms):
+            self._fencing.abort(ExitCode.INVALID_POOL_STATE, "the pool state is invalid")
+        else:
+            self._view.wake(self._invalidation.until_ms)
+
+    # ---- events
+
+    def _tick(self, now_ms: int, event: events.Tick) -> None:
+        """Time passed: the rooms look for themselves."""
+
+    def _heartbeat_received(self, now_ms: int, event: events.HeartbeatReceived) -> None:
+        view = self._view
+        peer = self._acceptance.accept(now_ms, event)
+        if peer is None:
+            return
+        if self._acceptance.fence_requested(peer):
+            self._fencing.fence(now_ms, "fence-requested",
+                                "host {} has put this host out".format(peer.index))
+        heartbeat = event.heartbeat
+        if heartbeat.sr2 and not view.sr2 and (
+                view.joining or view.online and not view.statefile_access):
+            view.set_sr2(now_ms, True)
+        if heartbeat.phase is Phase.FHREADY and peer.index in view.liveset:
+            self._summoned = True
+
+    def _datagram_refused(self, now_ms: int, event: events.DatagramRefused) -> None:
+        self._acceptance.refuse(now_ms, event.cause, event.source)
+
+    def _heartbeats_sent(self, now_ms: int, event: events.HeartbeatsSent) -> None:
+        self._beat.sent(event.issued_at_ms, event.failed)
+        self.heartbeat_meter.note(self._beat.lateness_ms)
+
+    def _record_written(self, now_ms: int, event: events.RecordWritten) -> None:
+        self._cycle.record_written(event.issued_at_ms, event.completed_at_ms, event.error)
+
+    def _global_written(self, now_ms: int, event: events.GlobalWritten) -> None:
+        self._cycle.global_written(event.error)
+
+    def _repair_written(self, now_ms: int, event: events.RepairWritten) -> None:
+        if event.error:
+            self._view.log("statefile-repair-failed", reason=event.error)
+        else:
+            self._view.log("statefile-record-repaired", host=event.host)
+
+    def _statefile_read(self, now_ms: int, event: events.StateFileRead) -> None:
+        self._cycle.read(event.reading)
+
+    def _watchdog_failed(self, now_ms: int, event: events.WatchdogFailed) -> None:
+        self._view.log("watchdog-refresh-failed", watchdog=event.watchdog, reason=event.error)
+
+    def _arming_failed(self, now_ms: int, event: events.ArmingFailed) -> None:
+        self._fencing.abort(ExitCode.WATCHDOG_ERROR, event.error)
+
+    def _propose(self, now_ms: int, event: events.ProposeMasterRequested) -> None:
+        self._lock.propose(now_ms, event.ticket)
+        self._lock_due = True
+
+    def _cancel(self, now_ms: int, event: events.CancelMasterRequested) -> None:
+        self._lock.cancel(now_ms, event.ticket)
+        self._lock_due = True
+
+    def _disarm(self, now_ms: int, event: events.DisarmRequested) -> None:
+        if not self._view.online:
+            self._view.emit(actions.Answer(ticket=event.ticket, code=ExitCode.NOT_ONLINE,
+                                           text="this host is not online"))
+            return
+        self._fencing.disarm()
+        self._view.emit(actions.Answer(ticket=event.ticket, code=ExitCode.SUCCESS, text=""))
+
+    def _pool_state(self, now_ms: int, event: events.PoolStateRequested) -> None:
+        self._requests.set_pool_state(now_ms, event.ticket, event.pool_state)
+
+    def _exclude(self, now_ms: int, event: events.ExcludedRequested) -> None:
+        self._requests.set_excluded(now_ms, event.ticket, event.excluded)
+
+    def _client_gone(self, now_ms: int, event: events.ClientGone) -> None:
+        self._lock.client_gone(event.ticket)
+        self._requests.client_gone(event.ticket)
+
+    def _stop(self, now_ms: int, event: events.StopRequested) -> None:
+        self._view.log("stop-requested")
+        self._fencing.leave(ExitCode.SUCCESS, "stopped")
+
+    def _weight_changed(self, now_ms: int, event: events.WeightChanged) -> None:
+        self._view.weight = event.weight
+        self._view.log("weight-changed", weight=event.weight)
+
+    def _xapi_changed(self, now_ms: int, event: events.XapiChanged) -> None:
+        self._view.xapi_restart_at_ms = event.restart_at_ms
+        self._view.xapi_error = event.error
+
+    def _fence(self, now_ms: int, event: events.FenceRequested) -> None:
+        self._fencing.fence(now_ms, event.code, event.text)

@@ -1,0 +1,420 @@
+"""The State-File cycle: when to write and read, and what a reading means.
+
+Theory of operation
+===================
+
+One cycle: write my record, read everything, judge, and if the global record
+is to change, write that.  It is paced by its start, so a slow disk makes it
+longer, never busier.  The cycle never waits: an operation that hangs is an
+answer that does not come, my record does not advance, and the timer runs out.
+
+A host *advances* when a reading shows another sequence than the one before.
+The first reading of a record only sets the baseline.  Of a sealed record the
+pair (incarnation, sequence) must grow; anything older is a late write of the
+past, which neither advances nor replaces.
+
+Whose trouble is what: the device, the global record (while this host does not
+know it yet) and my own section are mine, and are tried again, up to 3 times,
+1 s apart.  Another host's bad section is that host's alone: read once more at
+once, then shown as bad and left; its last good content stays.
+
+Source: spec 3, "Reading and writing in the daemon: one cycle".
+"""
+
+import enum
+from typing import Callable, Optional, Tuple
+
+from xha import actions, compose, timing
+from xha.domains import Domains
+from xha.errors import ExitCode
+from xha.fencing import Fencing
+from xha.globalrecord import GlobalChanges
+from xha.published import NEVER, Fault, GlobalRecord, HostRecord, Reading, Section
+from xha.stall import Stall
+from xha.view import Peer, View
+
+#: Readings tried before the device counts as not readable, and the time between them.
+MAX_TRIES = 3
+RETRY_MS = 1000
+
+
+@enum.unique
+class State(enum.Enum):
+    """What the cycle waits for."""
+
+    IDLE = "idle"
+    WRITING = "writing"
+    READING = "reading"
+    RETRYING = "retrying"
+    WRITING_GLOBAL = "writing-global"
+
+
+class Cycle:
+    """This host's State-File cycle."""
+
+    __slots__ = ("_view", "_domains", "_fencing", "_stall", "_changes", "_composed", "_written",
+                 "_first_reading", "_good_reading", "_state", "_started_at_ms", "_next_at_ms",
+                 "_retry_at_ms", "_tries", "_reread", "_sequence", "_write_good", "_drift",
+                 "_born_at_ms", "_wall_s", "_write_error", "latency_ms", "writing_enabled")
+
+    def __init__(self, view: View, domains: Domains, fencing: Fencing, stall: Stall,
+                 changes: GlobalChanges, composed: Callable[[], None],
+                 written: Callable[[int], None], first_reading: Callable[[int], None],
+                 good_reading: Callable[[int, Reading], None], born_at_ms: int,
+                 wall_s: int) -> None:
+        """Make a cycle that begins with a reading at once.
+
+        Args:
+            composed, written: called when my record is composed, and when it was written
+                (with the completion's instant).
+            first_reading, good_reading: called after a good reading was taken in.
+            born_at_ms: now.
+            wall_s: seconds since the epoch, the least incarnation (spec 3, seal).
+        """
+        self._view = view
+        self._domains = domains
+        self._fencing = fencing
+        self._stall = stall
+        self._changes = changes
+        self._composed = composed
+        self._written = written
+        self._first_reading = first_reading
+        self._good_reading = good_reading
+        self._state = State.IDLE
+        self._started_at_ms = born_at_ms
+        self._next_at_ms = born_at_ms
+        self._retry_at_ms = NEVER
+        self._tries = 0
+        self._reread = False
+        self._sequence = 0
+        self._write_good = True
+        self._write_error = ""
+        self._born_at_ms = born_at_ms
+        self._wall_s = wall_s
+        # Not all hosts must beat together: a fixed stride over the range of the offset.
+        self._drift = (view.me * 377 + 211) % 1001
+        #: From the issue of the write to the completion of the reading, ms.
+        self.latency_ms = NEVER
+        #: Writing begins with the first good reading and ends with the daemon's membership.
+        self.writing_enabled = False
+
+    # ---- time
+
+    def step(self, now_ms: int) -> None:
+        """Begin what is due."""
+        view = self._view
+        if view.ended:
+            return
+        accelerated = view.statefile_access and (bool(view.accelerate_reasons) or any(
+            self._asks(view.peers[host]) for host in view.heartbeat_domain))
+        if accelerated != view.accelerated:
+            view.accelerated = accelerated
+            view.log("statefile-accelerated", accelerated="yes" if accelerated else "no")
+        if self._state is State.RETRYING and now_ms >= self._retry_at_ms:
+            self._read()
+        if self._state is State.IDLE:
+            due_ms = self._next_at_ms
+            if accelerated:
+                due_ms = min(due_ms, self._started_at_ms + timing.ACCELERATED_CYCLE_MS)
+            if now_ms >= due_ms:
+                self._begin(now_ms)
+            else:
+                view.wake(due_ms)
+        if self._state is State.RETRYING:
+            view.wake(self._retry_at_ms)
+        if view.incarnation == 0:
+            self._check_start(now_ms)
+
+    def soon(self) -> None:
+        """Begin the next cycle at the next step."""
+        self._next_at_ms = self._started_at_ms
+
+    def last_words(self, now_ms: int) -> None:
+        """Write my record once more, if the disk answers: what is to be known of my end."""
+        if self.writing_enabled:
+            self._view.emit(actions.WriteRecord(
+                content=compose.host_record(self._view, now_ms, self._sequence + 2)))
+
+    def _asks(self, peer: Peer) -> bool:
+        return (peer.index != self._view.me and peer.heartbeat is not None
+                and peer.heartbeat.accelerate)
+
+    def _begin(self, now_ms: int) -> None:
+        self._started_at_ms = now_ms
+        # A walk over -500..+500 ms in steps that share no divisor with its length.
+        self._drift = (self._drift + 389) % 1001
+        self._next_at_ms = (now_ms + self._view.common.statefile_interval_ms
+                            + self._drift - timing.CYCLE_OFFSET_MS)
+        self._tries = 0
+        self._reread = False
+        if self.writing_enabled:
+            self._state = State.WRITING
+            self._composed()
+            content = compose.host_record(self._view, now_ms, self._sequence + 1)
+            self._view.emit(actions.WriteRecord(content=content))
+        else:
+            self._read()
+
+    def _read(self) -> None:
+        self._state = State.READING
+        self._tries += 1
+        self._view.emit(actions.ReadStateFile())
+
+    def _check_start(self, now_ms: int) -> None:
+        """A daemon that cannot read the State-File at all does not start."""
+        until_ms = self._born_at_ms + self._view.common.statefile_timeout_ms
+        if now_ms >= until_ms:
+            self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
+                                "the State-File does not answer")
+        else:
+            self._view.wake(until_ms)
+
+    # ---- answers
+
+    def record_written(self, issued_at_ms: int, completed_at_ms: int, error: str) -> None:
+        """The write of my record ended."""
+        view = self._view
+        assert self._state is State.WRITING, self._state
+        if error:
+            if error != self._write_error:
+                view.log("statefile-write-failed", reason=error)
+            self._domains.lose_access(completed_at_ms, "write: " + error)
+        else:
+            self._sequence += 1
+            self._fencing.record_written(issued_at_ms)
+            self._written(completed_at_ms)
+            took_ms = completed_at_ms - issued_at_ms
+            if timing.approaching(took_ms, view.common.statefile_watchdog_timeout_ms):
+                view.log("statefile-write-late", ms=took_ms, left_ms=(
+                    view.common.statefile_watchdog_timeout_ms - took_ms))
+        self._write_error = error
+        self._write_good = not error
+        self._read()
+
+    def global_written(self, error: str) -> None:
+        """The write of the global record ended; a later reading will show it, or not."""
+        assert self._state is State.WRITING_GLOBAL, self._state
+        if error:
+            self._view.log("statefile-write-failed", reason="global record: " + error)
+        self._state = State.IDLE
+
+    def read(self, reading: Reading) -> None:
+        """A reading ended: judge it."""
+        assert self._state is State.READING, self._state
+        problem, code = self._judge(reading)
+        if self._view.ended:
+            return
+        if problem or self._own_unreadable(reading):
+            if self._tries < MAX_TRIES:
+                self._state = State.RETRYING
+                self._retry_at_ms = reading.completed_at_ms + RETRY_MS
+                return
+        elif not self._reread and self._newly_bad(reading):
+            self._reread = True
+            self._tries -= 1
+            self._read()
+            return
+        self._state = State.IDLE
+        if problem:
+            self._not_readable(reading.completed_at_ms, problem, code)
+        else:
+            self._take_in(reading)
+
+    # ---- judging
+
+    def _judge(self, reading: Reading) -> Tuple[str, ExitCode]:
+        """What makes the whole reading bad, "" for nothing, and the exit code at a start."""
+        view = self._view
+        if reading.error:
+            return reading.error, ExitCode.STATEFILE_INACCESSIBLE
+        section = reading.global_section
+        assert section is not None
+        if section.fault is Fault.VERSION:
+            view.log("statefile-version-mismatch", found=section.text, expected="2")
+            self._fencing.leave(ExitCode.INVALID_STATEFILE, section.text)
+        elif section.fault is Fault.UNREADABLE:
+            return "global record: " + section.text, ExitCode.STATEFILE_INACCESSIBLE
+        elif section.fault is Fault.CORRUPT:
+            if view.global_record is None:
+                return "global record: " + section.text, ExitCode.INVALID_STATEFILE
+        else:
+            found = section.content
+            assert isinstance(found, GlobalRecord)
+            if found.generation_uuid != view.common.generation_uuid:
+                view.log("statefile-generation-mismatch", found=found.generation_uuid,
+                         expected=view.common.generation_uuid)
+                self._fencing.leave(
+                    ExitCode.GENERATION_MISMATCH,
+                    "the State-File is of generation {}, not {}".format(
+                        found.generation_uuid, view.common.generation_uuid))
+        return "", ExitCode.SUCCESS
+
+    def _own_unreadable(self, reading: Reading) -> bool:
+        return (not reading.error
+                and reading.host_sections[self._view.me].fault is Fault.UNREADABLE)
+
+    def _newly_bad(self, reading: Reading) -> bool:
+        """Whether a section is bad that was not known to be: worth one more look at once."""
+        view = self._view
+        for index, section in enumerate(reading.host_sections):
+            peer = view.peers[index]
+            if section.fault is not Fault.NONE and peer.bad_since_ms == NEVER:
+                return True
+        assert reading.global_section is not None
+        return reading.global_section.fault is not Fault.NONE and not view.global_corrupted
+
+    def _not_readable(self, now_ms: int, problem: str, code: ExitCode) -> None:
+        view = self._view
+        if view.incarnation == 0:
+            self._fencing.abort(code, "State-File: " + problem)
+            return
+        self._domains.lose_access(now_ms, "read: " + problem)
+        view.statefile_corrupted = code is ExitCode.INVALID_STATEFILE
+
+    # ---- taking in
+
+    def _take_in(self, reading: Reading) -> None:
+        view = self._view
+        now_ms = reading.completed_at_ms
+        first = view.incarnation == 0
+        self._stall.read(view.reading_completed_at_ms, reading.issued_at_ms, now_ms)
+        view.reading_issued_at_ms = reading.issued_at_ms
+        view.reading_completed_at_ms = now_ms
+        self.latency_ms = now_ms - (reading.issued_at_ms if first else self._started_at_ms)
+        for index, section in enumerate(reading.host_sections):
+            self._take_section(view.peers[index], section, now_ms)
+        if first:
+            self._begin_life(now_ms)
+        view.statefile_corrupted = False
+        if self._write_good and not view.statefile_access:
+            view.log("statefile-first-access" if first else "statefile-regained")
+            view.statefile_access = True
+            view.without_access_at_ms = now_ms
+        self._good_reading(now_ms, reading)
+
+    def write_global(self, content: GlobalRecord, expected: int = 0) -> None:
+        """Write the global record before the next cycle begins."""
+        assert self._state is State.IDLE, self._state
+        self._state = State.WRITING_GLOBAL
+        self._view.emit(actions.WriteGlobal(content=content, expected=expected))
+
+    def _begin_life(self, now_ms: int) -> None:
+        """The first good reading: who I was, and from which number on I speak."""
+        view = self._view
+        me = view.peers[view.me]
+        if me.record is not None:
+            self._sequence = me.record.sequence
+            view.excluded = me.record.excluded
+        seen = [peer.record.seal.incarnations_seen[view.me] for peer in view.peers
+                if peer.index != view.me and peer.record is not None
+                and peer.record.seal is not None]
+        view.incarnation = max([self._wall_s, me.incarnation + 1] + [one + 1 for one in seen])
+        me.incarnation = view.incarnation
+        self.writing_enabled = True
+        self.soon()
+        self._first_reading(now_ms)
+
+    def _take_section(self, peer: Peer, section: Section, now_ms: int) -> None:
+        view = self._view
+        content = section.content
+        if section.fault is not Fault.NONE:
+            self._take_bad(peer, section.text, section.fingerprint, now_ms)
+            return
+        assert isinstance(content, HostRecord)
+        if content.host_uuid not in ("", peer.uuid):
+            # Intact, but not its place: nobody but its owner may judge what belongs there.
+            self._take_bad(peer, "it is the record of host " + content.host_uuid, 0, now_ms)
+            return
+        if peer.bad_since_ms != NEVER:
+            peer.bad_since_ms = NEVER
+            peer.bad_fingerprint = 0
+            peer.bad_text = ""
+            view.log("statefile-record-good", host=peer.index)
+        self._take_record(peer, content, now_ms)
+
+    def _take_bad(self, peer: Peer, text: str, fingerprint: int, now_ms: int) -> None:
+        view = self._view
+        if peer.bad_since_ms == NEVER:
+            if peer.index == view.me:
+                view.log("statefile-own-record-bad", reason=text)
+            else:
+                view.log("statefile-record-corrupt", host=peer.index, reason=text)
+        if peer.bad_since_ms == NEVER or peer.bad_fingerprint != fingerprint:
+            peer.bad_since_ms = now_ms
+            peer.bad_fingerprint = fingerprint
+        peer.bad_text = text
+        peer.unsealed_readings = 0
+        if peer.index == view.me:
+            self.soon()
+
+    def _take_record(self, peer: Peer, content: HostRecord, now_ms: int) -> None:
+        view = self._view
+        before = peer.record
+        advanced = before is not None and content.sequence != before.sequence
+        if content.seal is not None:
+            age = self._compare(peer, before, content)
+            if age < 0:
+                view.log("statefile-stale-record", host=peer.index)
+                if peer.index == view.me:
+                    self.soon()
+                return
+            advanced = before is not None and age > 0
+            if content.seal.incarnation > peer.incarnation:
+                if peer.incarnation and peer.index != view.me:
+                    view.log("peer-restarted", host=peer.index)
+                peer.incarnation = content.seal.incarnation
+                peer.sealed_sequence = 0
+        peer.record = content
+        self._note_sealing(peer, content, advanced)
+        if advanced and peer.read_before:
+            if (peer.index != view.me and peer.index in view.liveset
+                    and peer.index not in content.current_liveset):
+                # A new instance, while the old one is in our liveset: no sign of its life.
+                peer.withheld_advance_at_ms = now_ms
+            else:
+                peer.advanced_at_ms = now_ms
+                peer.statefile_discount_ms = 0
+        peer.read_before = True
+
+    @staticmethod
+    def _compare(peer: Peer, before: Optional[HostRecord], content: HostRecord) -> int:
+        """-1: a late write of the past; 0: the record known already; 1: newer."""
+        assert content.seal is not None
+        incarnation = content.seal.incarnation
+        known = before.seal.incarnation if before is not None and before.seal is not None else 0
+        if incarnation < max(known, peer.incarnation):
+            # My own last life's record is not older than it was when I found it.
+            return 0 if content == before else -1
+        if before is None or before.seal is None or incarnation > known:
+            return 1
+        step = (content.sequence - before.sequence) & 0xFFFFFFFF
+        if step == 0:
+            return 0
+        return 1 if step < 0x80000000 else -1
+
+    def _note_sealing(self, peer: Peer, content: HostRecord, advanced: bool) -> None:
+        view = self._view
+        if peer.index == view.me:
+            return
+        was = peer.is_xhad
+        if content.seal is not None:
+            peer.unsealed_readings = 0
+        elif advanced:
+            peer.unsealed_readings = min(peer.unsealed_readings + 1, 2)
+        if view.keyed and peer.is_xhad != was:
+            if was:
+                view.log("xhad-peer-ended", host=peer.index)
+            else:
+                view.log("xhad-peer-accepted", host=peer.index)
+
+
+def release_withheld(view: View) -> None:
+    """Count the advances of new instances whose old ones are out of the liveset by now."""
+    for peer in view.peers:
+        if peer.withheld_advance_at_ms == NEVER:
+            continue
+        member = peer.record is not None and peer.index in peer.record.current_liveset
+        if peer.index not in view.liveset or member:
+            peer.advanced_at_ms = max(peer.advanced_at_ms, peer.withheld_advance_at_ms)
+            peer.statefile_discount_ms = 0
+            peer.withheld_advance_at_ms = NEVER
