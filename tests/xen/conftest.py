@@ -1,0 +1,72 @@
+"""A real Xen host for the tests, with the built archive in its control domain.
+
+    python3 build.py xen
+
+The host boots once; tests that have it reset leave it up again.  When a test fails, the last
+lines of its console follow.
+"""
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from xenrig.host import Host
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CONTRACT = os.path.join(os.path.dirname(HERE), "contract", "watchdog_contract.py")
+
+ARCHIVE = "/opt/xha.pyz"
+SCRIPT = "/opt/dom0_watchdog.py"
+
+_measured = []
+
+
+@pytest.fixture(scope="session")
+def booted(archive):
+    """The host, with everything on its disk."""
+    directory = tempfile.mkdtemp(prefix="xha-xen-", dir="/tmp")
+    try:
+        with Host(directory) as host:
+            for path, target in (
+                    (archive, ARCHIVE), (os.path.join(HERE, "dom0_watchdog.py"), SCRIPT),
+                    (CONTRACT, "/opt/watchdog_contract.py")):
+                with open(path, "rb") as file:
+                    host.put(file.read(), target)
+            host.run("chmod", "+x", ARCHIVE)
+            yield host
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def host(booted, request):
+    """The host, up, with both of Xen's timers free."""
+    free = booted.run("python3", "-B", SCRIPT, "free")
+    assert free.code == 0, free
+    yield booted
+    failed = getattr(request.node, "failed", False)
+    if failed:
+        print("\n".join(text for _, text in booted.console[-60:]))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Tell the fixture whether its test failed."""
+    outcome = yield
+    if call.when == "call":
+        item.failed = outcome.get_result().failed
+
+
+@pytest.fixture
+def measured():
+    """``measured("what", seconds)`` goes to the summary."""
+    def note(what, seconds):
+        _measured.append((what, seconds))
+    return note
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The times that were seen."""
+    for what, seconds in _measured:
+        terminalreporter.write_line("{:10.6f} s  {}".format(seconds, what))
