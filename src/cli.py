@@ -65,12 +65,12 @@ def main(called_as: str, argv: "List[str]") -> int:
             raise AssertionError("{} ended with {}, which is no exit code".format(name, code))
         return code
     except KeyboardInterrupt:
-        _tell("xha.pyz {}: interrupted\n".format(name))
+        say("", "xha.pyz {}: interrupted\n".format(name))
         return _TRANSIENT_ERROR
     except BrokenPipeError:
         return _SYSTEM_ERROR        # Who read our output is gone: nobody to tell.
     except SystemExit as error:     # From a library, docopt foremost: never its own code.
-        _tell("xha.pyz {}: {}\n".format(name, " ".join(str(error).split())))
+        say("", "xha.pyz {}: {}\n".format(name, " ".join(str(error).split())))
         return _INVALID_PARAMETER
     except Exception as error:  # pylint: disable=broad-except
         return _fail(name, error)
@@ -80,14 +80,22 @@ def say(out: str, err: str) -> None:
     """Write to standard output and error: ASCII, whole lines, whatever the locale is.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: standard output cannot be written.  Without a standard error there is nobody
+            to read a message, and nothing else is lost.
     """
-    for descriptor, text in ((1, out), (2, err)):
-        if text and not text.endswith("\n"):
-            text += "\n"
-        data = text.encode("ascii", "backslashreplace")
-        while data:
-            data = data[write(descriptor, data):]
+    _write(1, out)
+    try:
+        _write(2, err)
+    except OSError:
+        pass
+
+
+def _write(descriptor: int, text: str) -> None:
+    if text and not text.endswith("\n"):
+        text += "\n"
+    data = text.encode("ascii", "backslashreplace")
+    while data:
+        data = data[write(descriptor, data):]
 
 
 def require_root(run_dir: str = "") -> None:
@@ -154,24 +162,16 @@ def _fail(name: str, error: Exception) -> int:
     else:
         text = "internal bug: {}: {} (traceback in syslog)".format(type(error).__name__, error)
         _log_traceback(name)
-    _tell("xha.pyz {}: {}\n".format(name, " ".join(text.split())))
+    say("", "xha.pyz {}: {}\n".format(name, " ".join(text.split())))
     return code
 
 
-def _tell(line: str) -> None:
-    """Write a message for people; without a standard error there is nobody to read it."""
-    try:
-        say("", line)
-    except OSError:
-        pass
-
-
 def _is_output(error: OSError) -> bool:
-    """Whether the exception comes from ``say``."""
+    """Whether the exception comes from writing our output."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         step = step.tb_next
-    return step is not None and step.tb_frame.f_code is say.__code__
+    return step is not None and step.tb_frame.f_code is _write.__code__
 
 
 def _log_traceback(name: str) -> None:

@@ -185,7 +185,8 @@ def _daemon(arguments: Arguments) -> int:
     """Be the daemon; whatever ends its start goes to who started it, too."""
     options = _daemon_options(arguments)
     try:
-        from xha import daemon
+        from xha import daemon, listener
+        listener.make_directory(options.paths.run_dir)
         return int(daemon.run(options))
     except Exception as error:
         if options.report_fd >= 0:
@@ -204,8 +205,7 @@ def _daemon_options(arguments: Arguments) -> DaemonOptions:
         fence_command=arguments.get("--fence-command") or "",
         require_realtime=bool(arguments.get("--require-realtime")),
         enable_faults=bool(arguments.get("--enable-faults")),
-        fault_points=tuple(arguments["FAULT"]), report_fd=int(number),
-        verbose=bool(arguments.get("--verbose")))
+        fault_points=tuple(arguments["FAULT"]), report_fd=int(number))
 
 
 def _start_daemon(arguments: Arguments) -> int:

@@ -1,17 +1,11 @@
-"""The lock file that makes sure there is one daemon, and says which process it is.
+"""Which process is the daemon: who holds its lock file (``realtime.take_lock``).
 
-A POSIX record lock, not flock: the kernel itself tells who holds it (the pid in
-the file is for people), a dead process never holds it, and a forked child, such
-as the keeper of mode USER's timers, does not inherit it; with flock that child
-would keep every later daemon from starting.  Its one trap: it ends when the
-process closes *any* descriptor of the file, so nothing in the daemon but
-``take`` may open it.
-
-The file is never removed: removing it would let two daemons lock two files of
-one name.  Source: spec 8, "Real-time hygiene" (exit 15).
+The kernel itself says who holds a record lock, so a number that a dead daemon
+left in the file means nothing, and a signal goes to the right process.  Asking
+takes no lock, not for an instant: a daemon that starts just then is not
+turned away.  Source: spec 8, "Real-time hygiene".
 """
 
-import errno
 import fcntl
 import os
 import struct
@@ -22,40 +16,13 @@ from xha.errors import ExitCode, XhaError
 _FLOCK = struct.Struct("hhqqi4x")
 
 
-def take(path: str) -> int:
-    """Become the one daemon of this lock file, until the process ends.
-
-    Returns:
-        The descriptor, to be kept open.
-
-    Raises:
-        XhaError: 15, another process is; 2, the file cannot be used.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    except OSError as error:
-        raise XhaError(ExitCode.SYSTEM_ERROR, "lock file {}: {}".format(
-            path, error.strerror)) from error
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, "{}\n".format(os.getpid()).encode("ascii"))
-    except OSError as error:
-        other = _holder(descriptor)
-        os.close(descriptor)
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise XhaError(ExitCode.DAEMON_PRESENT, "another daemon runs: process {} holds {}"
-                           .format(other, path)) from error
-        raise XhaError(ExitCode.SYSTEM_ERROR, "lock file {}: {}".format(
-            path, error.strerror)) from error
-    return descriptor
-
-
 def holder(path: str) -> int:
-    """The process that holds the lock; 0 when none does.  Not for the daemon itself.
+    """The process that holds the lock at ``path``; 0 when none does.
+
+    Not for the daemon itself: closing the file would give up its lock.
 
     Raises:
-        XhaError: 2, the file is there but cannot be looked at.
+        XhaError: SYSTEM_ERROR, the file is there but cannot be looked at.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -65,12 +32,8 @@ def holder(path: str) -> int:
         raise XhaError(ExitCode.SYSTEM_ERROR, "lock file {}: {}".format(
             path, error.strerror)) from error
     try:
-        return _holder(descriptor)
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     finally:
         os.close(descriptor)
-
-
-def _holder(descriptor: int) -> int:
-    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     return 0 if kind == fcntl.F_UNLCK else int(pid)

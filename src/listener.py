@@ -25,7 +25,7 @@ def listen(paths: Paths, backlog: int) -> Tuple[socket.socket, Tuple[int, int]]:
             a file that is no socket, too long a name).
         OSError: anything else.
     """
-    _make_directory(paths.run_dir)
+    make_directory(paths.run_dir)
     _check_place(paths.socket)
     fresh = paths.socket + ".new"
     if len(os.fsencode(fresh)) > SOCKET_PATH_MAX:
@@ -100,13 +100,21 @@ def _check_place(path: str) -> None:
     raise XhaError(ExitCode.DAEMON_PRESENT, "a daemon already listens at {}".format(path))
 
 
-def _make_directory(path: str) -> None:
+def make_directory(path: str) -> None:
     """The directory of the socket, for its owner alone; it must be ours or root's.
 
     In anybody else's a client could be made to talk to somebody else's socket.
+
+    Raises:
+        XhaError: 16, it is another's, or may not be made; 2, it cannot be made.
     """
-    os.makedirs(path, 0o700, exist_ok=True)
-    found = os.stat(path)
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+        found = os.stat(path)
+    except OSError as error:
+        code = (ExitCode.INVALID_ENVIRONMENT if isinstance(error, PermissionError)
+                else ExitCode.SYSTEM_ERROR)
+        raise XhaError(code, "{}: {}".format(path, error.strerror)) from error
     if found.st_uid not in (0, os.geteuid()):
         raise XhaError(ExitCode.INVALID_ENVIRONMENT, "{} belongs to user {}; the control socket "
                        "needs a directory of its own user".format(path, found.st_uid))

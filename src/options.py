@@ -25,10 +25,9 @@ class DaemonOptions(NamedTuple):
     enable_faults: bool
     # Fault points set from the start, as `name` or `name=value`; not yet checked.
     fault_points: Tuple[str, ...]
-    # Descriptor of a pipe to start-daemon for the reason of a failed start; -1: standard error.
+    # Descriptor of a pipe to start-daemon for the reason of a failed start; -1: it is run by
+    # hand, and the reason and the log go to standard error.
     report_fd: int
-    # Print all messages on standard error too.
-    verbose: bool
 
 
 def report(report_fd: int, text: str) -> None:

@@ -171,8 +171,8 @@ Options:
   --fence-command=COMMAND  what a host without Xen runs to reset itself
   --require-realtime       fail where real-time privileges are missing
   --enable-faults          let `fault` set fault points; implied by any FAULT
-  --report-fd=NUMBER       descriptor that gets the reason of a failed start [default: -1]
-  --verbose                print the log on standard error too""",
+  --report-fd=NUMBER       descriptor that gets the reason of a failed start [default: -1];
+                           without it the log goes to standard error too""",
     "write-statefile": """Change the State-File without a daemon.
 
 Usage: xha.pyz write-statefile (init | active | invalid | exclude | include) [options]

@@ -389,5 +389,15 @@ def test_output_that_cannot_be_written_is_2_without_a_traceback(farm, place_of_o
     assert b"internal bug" not in done.stderr
 
 
+def test_without_a_standard_error_the_code_is_the_same(farm):
+    program = "exec 2>&-; exec \"$0\" \"$@\""
+    done = subprocess.run(
+        ["/bin/sh", "-c", program, sys.executable, "-IS", "-c", (
+            "import sys; sys.path.insert(0, {!r}); from xha.cli import main; "
+            "sys.exit(main('xha.pyz', ['pid']))").format(farm)],
+        stdout=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stdout) == (14, b"")
+
+
 def test_paths_of_the_environment_are_what_the_commands_use(place):
     assert Paths().socket == str(place / "run" / "control")

@@ -22,7 +22,7 @@ CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 DAEMON = """
 import os, select, signal, sys, time
 sys.path.insert(0, {farm!r})
-from xha import control, daemonlock, options
+from xha import control, options, realtime
 from xha.paths import Paths
 
 assert sys.argv[1] == "daemon"
@@ -44,7 +44,7 @@ if plan[0] == "silent":
     sys.exit(int(plan[1]))
 if plan[0] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
-lock = daemonlock.take(paths.lock)
+lock = realtime.take_lock(paths.lock)
 if plan[0] == "deaf":
     time.sleep(60)
 ended = []
