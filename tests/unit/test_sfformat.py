@@ -265,8 +265,8 @@ def test_a_seal_of_version_0_was_never_written():
 
 UNKNOWN_MODES = [
     # at   field            taken as               why
-    (1088, "fencing",       FencingMode.ARMED,     "taken for disarmed it would be dropped at once"),
-    (1089, "watchdog_mode", WatchdogMode.UNKNOWN,  "it proves no death"),
+    (1088, "fencing",       FencingMode.ARMED,     "disarmed would be dropped at once"),
+    (1089, "watchdog_mode", WatchdogMode.UNKNOWN,  "no proof"),
 ]
 
 
@@ -307,7 +307,8 @@ BAD_GLOBALS = [
 ]
 
 
-@pytest.mark.parametrize("at, value, says, why", BAD_GLOBALS, ids=[row[-1] for row in BAD_GLOBALS])
+@pytest.mark.parametrize("at, value, says, why", BAD_GLOBALS,
+                         ids=[row[-1] for row in BAD_GLOBALS])
 def test_a_global_record_that_holds_but_says_what_cannot_be_is_corrupt(at, value, says, why):
     section = sfformat.section_of_global(rebased(sfformat.encode_global(PLAIN_GLOBAL), at, value))
     assert section.fault is Fault.CORRUPT
