@@ -179,3 +179,11 @@ def test_a_burst_of_63_peers_fits_into_the_socket(pool):
     while received < count and arrives(second) is not None:
         received += 1
     assert received == count
+
+
+def test_ipv6():
+    pool = Pool(("::1",))
+    one = pool.host(0)
+    assert one.send(DATAGRAM, pool.peers(0)) == ()
+    assert arrives(one) == (DATAGRAM, "::1", 1)
+    one.close()
