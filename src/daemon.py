@@ -24,6 +24,7 @@ Source: spec 4 (last paragraph), spec 6 (exit codes), spec 7, spec 8
 """
 
 import os
+import random
 import select
 import signal
 import sys
@@ -32,7 +33,7 @@ import traceback
 from typing import Callable, Dict, Iterable, Tuple
 
 from xha import __version__, actions, commands, config, events, faultpoints
-from xha import nic, realtime, report, sfdevice, statefile, syslogger
+from xha import nic, realtime, report, sfdevice, statefile, syslogger, timing
 from xha.actions import Watchdog, log
 from xha.control import ControlServer, Request
 from xha.errors import ExitCode, XhaError
@@ -48,6 +49,9 @@ from xha.watchdog import WatchdogError, Watchdogs, open_watchdogs
 #: Most datagrams taken in one turn.  More than a socket's buffer holds, so one turn takes in
 #: all that waited when it began; a flood cannot keep the loop from deciding and sending.
 DATAGRAMS_PER_TURN = 512
+
+#: Requests taken in one turn.  The answer to a query about 64 hosts costs some milliseconds.
+REQUESTS_PER_TURN = 8
 
 #: The loop turns at least this often, ms.
 LONGEST_TURN_MS = 1000
@@ -130,7 +134,8 @@ class _Daemon(World):
         self._say_all(realtime.raise_priority(options.require_realtime))
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
-            weight=1)
+            weight=1, offset_ms=lambda: random.randint(
+                -timing.CYCLE_OFFSET_MS, timing.CYCLE_OFFSET_MS))
         self._node = Node(settings, self._core, self)
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._collected_at_ms = now_ms()
@@ -200,7 +205,7 @@ class _Daemon(World):
             self._node.datagram(data, source, received_at_ms)
         self._take_completions()
         if self._serving:
-            for request in self._control.serve():
+            for request in self._control.serve(REQUESTS_PER_TURN):
                 self._verbs[request.verb](request)
             for ticket in self._control.gone():
                 self._node.step(events.ClientGone(ticket=ticket))

@@ -59,7 +59,8 @@ class Membership:
     """One host's core."""
 
     def __init__(self, common: Common, me: int, now_ms: int, wall_s: int, software: str,
-                 watchdog_mode: WatchdogMode, weight: int) -> None:
+                 watchdog_mode: WatchdogMode, weight: int,
+                 offset_ms: Callable[[], int]) -> None:
         """Make the core of a daemon that starts now.
 
         Args:
@@ -68,6 +69,8 @@ class Membership:
             wall_s: seconds since the epoch: the least incarnation of this daemon.
             software: name and version, published in the seals.
             weight: this host's weight, 1 or more; committed at once (spec 5, step 1).
+            offset_ms: draws the random offset of a State-File cycle, -500 to 500 (spec 3);
+                the core itself draws no random number.
         """
         self._view = view = View(common, HostIndex(me), software, watchdog_mode, weight)
         self._fencing = Fencing(view)
@@ -87,7 +90,7 @@ class Membership:
             view, self._domains, self._fencing, self._stall, self._changes,
             composed=self._lock.composed, written=self._lock.written,
             first_reading=self._first_reading, good_reading=self._good_reading,
-            born_at_ms=now_ms, wall_s=wall_s)
+            born_at_ms=now_ms, wall_s=wall_s, offset_ms=offset_ms)
         self._invalidation = None  # type: Optional[Invalidation]
         self._lock_due = False
         self._key_missing = False

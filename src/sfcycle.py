@@ -54,14 +54,14 @@ class Cycle:
 
     __slots__ = ("_view", "_domains", "_fencing", "_stall", "_changes", "_composed", "_written",
                  "_first_reading", "_good_reading", "_state", "_started_at_ms", "_next_at_ms",
-                 "_retry_at_ms", "_tries", "_reread", "_sequence", "_write_good", "_drift",
+                 "_retry_at_ms", "_tries", "_reread", "_sequence", "_write_good", "_offset_ms",
                  "_born_at_ms", "_wall_s", "_write_error", "latency_ms", "writing_enabled")
 
     def __init__(self, view: View, domains: Domains, fencing: Fencing, stall: Stall,
                  changes: GlobalChanges, composed: Callable[[], None],
                  written: Callable[[int], None], first_reading: Callable[[int], None],
                  good_reading: Callable[[int, Reading], None], born_at_ms: int,
-                 wall_s: int) -> None:
+                 wall_s: int, offset_ms: Callable[[], int]) -> None:
         """Make a cycle that begins with a reading at once.
 
         Args:
@@ -70,6 +70,8 @@ class Cycle:
             first_reading, good_reading: called after a good reading was taken in.
             born_at_ms: now.
             wall_s: seconds since the epoch, the least incarnation (spec 3, seal).
+            offset_ms: draws the offset of a cycle, within +-``timing.CYCLE_OFFSET_MS``, so
+                that hosts do not beat together.
         """
         self._view = view
         self._domains = domains
@@ -91,8 +93,7 @@ class Cycle:
         self._write_error = ""
         self._born_at_ms = born_at_ms
         self._wall_s = wall_s
-        # Not all hosts must beat together: a fixed stride over the range of the offset.
-        self._drift = (view.me * 377 + 211) % 1001
+        self._offset_ms = offset_ms
         #: From the issue of the write to the completion of the reading, ms.
         self.latency_ms = NEVER
         #: Writing begins with the first good reading and ends with the daemon's membership.
@@ -141,10 +142,9 @@ class Cycle:
 
     def _begin(self, now_ms: int) -> None:
         self._started_at_ms = now_ms
-        # A walk over -500..+500 ms in steps that share no divisor with its length.
-        self._drift = (self._drift + 389) % 1001
-        self._next_at_ms = (now_ms + self._view.common.statefile_interval_ms
-                            + self._drift - timing.CYCLE_OFFSET_MS)
+        offset_ms = self._offset_ms()
+        assert abs(offset_ms) <= timing.CYCLE_OFFSET_MS, offset_ms
+        self._next_at_ms = now_ms + self._view.common.statefile_interval_ms + offset_ms
         self._tries = 0
         self._reread = False
         if self.writing_enabled:
