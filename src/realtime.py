@@ -130,8 +130,8 @@ def settle(name: str = PROCESS_NAME) -> None:
     os.umask(0o077)
     threading.stack_size(STACK_BYTES)
     try:
-        with open("/proc/self/comm", "w", encoding="ascii") as comm:
-            comm.write(name)
+        with open("/proc/self/comm", "wb") as comm:
+            comm.write(name.encode("ascii"))
     except OSError:
         pass  # No /proc: nobody looks for the name either.
 
@@ -168,8 +168,8 @@ def _schedule_threads() -> None:
 def _leave_cgroup(roots: Sequence[str]) -> None:
     for root in roots:
         try:
-            with open(root, "w", encoding="ascii") as processes:
-                processes.write(str(os.getpid()))
+            with open(root, "wb") as processes:
+                processes.write(str(os.getpid()).encode("ascii"))
         except OSError:
             pass  # Not mounted here, or not ours to change: the second try will tell.
 
@@ -181,14 +181,14 @@ def lock_memory(required: bool = False) -> Tuple[Log, ...]:
         XhaError: INVALID_ENVIRONMENT when that is refused, and ``required``.
     """
     privilege = "locked memory"
-    try:
-        import ctypes
-    except ImportError as error:
-        return _missing(privilege, str(error), required)
     if not _may_lock_everything():
         # Under a limit, each later allocation could fail: worse than being paged out.
         limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[1]
         return _missing(privilege, "the limit is {} bytes".format(limit), required)
+    try:
+        import ctypes
+    except ImportError as error:
+        return _missing(privilege, str(error), required)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
         return _missing(privilege, os.strerror(ctypes.get_errno()), required)
@@ -204,9 +204,9 @@ def _may_lock_everything() -> bool:
     if resource.getrlimit(resource.RLIMIT_MEMLOCK) == unlimited:
         return True
     try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        with open("/proc/self/status", "rb") as status:
             for line in status:
-                if line.startswith("CapEff:"):
+                if line.startswith(b"CapEff:"):
                     return bool(int(line.split()[1], 16) >> _CAP_IPC_LOCK & 1)
     except OSError:
         pass
