@@ -11,10 +11,10 @@ full, the message is dropped and counted, and the count is said later.
 
 The thread sends a message to syslog first (a message that syslog does not
 take in a fraction of a second is lost to syslog alone, and the next ones are
-not waited for at all) and writes it to the file then (which may block for as long as the disk likes).  The thread keeps
-the scheduling of the process: at a lower priority it could be preempted while
-it holds the interpreter's lock, and so hold up the loop that keeps this host
-alive.
+not waited for at all) and writes it to the file then, which may block for as
+long as the disk likes.  The thread keeps the scheduling of the process: at a
+lower priority it could be preempted while it holds the interpreter's lock,
+and so hold up the loop that keeps this host alive.
 
 A line of the file: UTC wall time of the moment of logging, level, text,
 [name], and the fields as key=value; ASCII, one line, whatever a field holds.

@@ -316,16 +316,15 @@ def test_in_the_background_standard_error_is_not_touched(desk, tmp_path, capfd):
 
 def test_a_condition_that_persists_is_printed_once_and_then_counted(desk):
     desk.start()
-    for host in (1, 2):
-        for ms in (900, 950, 1000):
-            desk.logger.say(log("statefile-slow", access="read", ms=ms + host))
-    desk.logger.say(log("statefile-slow", access="write", ms=9))
+    for ms in (901, 951, 1001, 902, 952, 1002):
+        desk.logger.say(log("gap-noticed", cause="a pause", ms=ms))
+    desk.logger.say(log("gap-noticed", cause="a slow disk", ms=9))
     desk.logger.close(PATIENCE_S)
     texts = [line.split(None, 2)[2] for line in desk.lines()]
     assert [text.split(" [")[0] for text in texts] == [
-        "The State-File is slow: a read took 901 ms.",
-        "The State-File is slow: a write took 9 ms.",
-        "statefile-slow: 5 more in the last 60 s."]
+        "This daemon stood still for 901 ms: a pause.",
+        "This daemon stood still for 9 ms: a slow disk.",
+        "gap-noticed: 5 more in the last 60 s."]
 
 
 def test_every_change_is_printed_however_often_it_comes(desk):
