@@ -20,6 +20,17 @@ RETRY_S = 10
 PIPE_WAIT_S = 0.2
 
 
+def ready(fd: int, what: int, timeout_s: Optional[float]) -> bool:
+    """Whether a descriptor is ready (POLLIN, POLLOUT) within a time; None is for ever.
+
+    Not select.select: it refuses descriptors above 1023, and a daemon with a thousand
+    clients has them.
+    """
+    poller = select.poll()
+    poller.register(fd, what)
+    return bool(poller.poll(None if timeout_s is None else int(timeout_s * 1000)))
+
+
 class LogFile:
     """The log file; knows whether it works."""
 
@@ -80,7 +91,7 @@ class LogFile:
                 rest = rest[os.write(self._fd, rest):]
             except BlockingIOError as error:
                 left_s = deadline_s - time.monotonic()
-                if left_s <= 0 or not select.select([], [self._fd], [], left_s)[1]:
+                if left_s <= 0 or not ready(self._fd, select.POLLOUT, left_s):
                     self._torn = len(rest) < len(line)
                     self._fail(error)
                     return
@@ -98,7 +109,7 @@ class LogFile:
 
     def _spare(self, line: bytes) -> None:
         # Only while it can take a line at once: a reader that is stuck must not stop syslog too.
-        if self._spare_fd < 0 or not select.select([], [self._spare_fd], [], 0)[1]:
+        if self._spare_fd < 0 or not ready(self._spare_fd, select.POLLOUT, 0.0):
             return
         try:
             os.write(self._spare_fd, line)

@@ -33,7 +33,7 @@ from typing import Deque, Optional, Sequence, Tuple, Union
 from xha import catalogue
 from xha.actions import Log, log
 from xha.catalogue import LEVELS, Catalogue
-from xha.logfile import LogFile
+from xha.logfile import LogFile, ready
 
 #: Where syslog listens.
 SYSLOG_SOCKET = "/dev/log"
@@ -174,7 +174,7 @@ class Syslogger:
                     self._say_repeated(name, count, span_s)
                 self._file.close()
                 return
-            select.select([self._wake_read], [], [], self._patience_s())
+            ready(self._wake_read, select.POLLIN, self._patience_s())
             try:
                 os.read(self._wake_read, 4096)
             except BlockingIOError:
@@ -297,7 +297,8 @@ class _Syslog:
                 return
             except BlockingIOError:
                 patience_s = 0.0 if self._stuck else _SYSLOG_WAIT_S
-                if not self._socket or not select.select([], [self._socket], [], patience_s)[1]:
+                if not self._socket or not ready(
+                        self._socket.fileno(), select.POLLOUT, patience_s):
                     self._stuck = True
                     return
             except OSError:

@@ -204,6 +204,26 @@ def test_a_burst_longer_than_syslog_s_queue_arrives_whole(desk):
     assert [int(line.split(b"(")[1].split(b")")[0]) for line in received] == list(range(300))
 
 
+def test_a_daemon_with_a_thousand_clients_still_logs(desk):
+    """Descriptors above 1023, which select.select refuses."""
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    clients = []
+    try:
+        while not clients or clients[-1] < 1024:
+            clients.append(os.open(os.devnull, os.O_RDONLY))
+        os.mkfifo(desk.path)
+        reader = os.open(desk.path, os.O_RDONLY | os.O_NONBLOCK)
+        clients.append(reader)
+        desk.start()
+        desk.say(*[log("hb-domain-changed", liveset="x" * 300) for _ in range(500)])
+        assert desk.sent()
+    finally:
+        for client in clients:
+            os.close(client)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 def test_nobody_waits_though_nothing_is_ever_printed(desk):
     """As behind a disk that hangs: the thread never comes to the queue."""
     logger = Syslogger(MESSAGES, desk.path, syslog_socket="")
