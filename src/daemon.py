@@ -30,12 +30,12 @@ import signal
 import sys
 import time
 import traceback
-from typing import Callable, Dict, Iterable, Tuple
+from typing import Iterable, Set, Tuple
 
-from xha import __version__, actions, commands, config, events, faultpoints
-from xha import nic, realtime, report, sfdevice, statefile, syslogger, timing
+from xha import __version__, actions, config, events, faultpoints, nic, realtime, sfdevice
+from xha import statefile, syslogger, timing
 from xha.actions import Watchdog, log
-from xha.control import ControlServer, Request
+from xha.control import ControlServer
 from xha.errors import ExitCode, XhaError
 from xha.faultpoints import FaultPoints
 from xha.heartbeat import HeartbeatSocket
@@ -43,15 +43,13 @@ from xha.membership import Membership
 from xha.node import Completion, Node, World
 from xha.options import DaemonOptions
 from xha.options import report as tell_starter
-from xha.published import NEVER, LastWords, Phase, PoolState, WatchdogMode
+from xha.published import NEVER, LastWords, Phase, WatchdogMode
+from xha.service import Service
 from xha.watchdog import WatchdogError, Watchdogs, open_watchdogs
 
 #: Most datagrams taken in one turn.  More than a socket's buffer holds, so one turn takes in
 #: all that waited when it began; a flood cannot keep the loop from deciding and sending.
 DATAGRAMS_PER_TURN = 512
-
-#: Requests taken in one turn.  The answer to a query about 64 hosts costs some milliseconds.
-REQUESTS_PER_TURN = 8
 
 #: The loop turns at least this often, ms.
 LONGEST_TURN_MS = 1000
@@ -127,8 +125,10 @@ class _Daemon(World):
         self._say_all(self._socket.notes)
         self._control = ControlServer(options.paths, now_ms)
         self._control.open()
-        self._serving = True
+        if self._faults.enabled:
+            self.say(log("fault-points-enabled"))
         self._watchdogs = self._open_watchdogs()
+        self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._worker = statefile.StateFileWorker(
             local.statefile, len(common.hosts), now_ms, self._faults)
         self._say_all(realtime.raise_priority(options.require_realtime))
@@ -140,25 +140,7 @@ class _Daemon(World):
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._collected_at_ms = now_ms()
         self._announced = False
-        self._armed = False
-        self._verbs = {
-            "query": self._query,
-            "host-state": lambda request: self._reply(
-                request, out="Online\n" if self._core.view.online else "Starting\n"),
-            "pid": lambda request: self._reply(request, out="{}\n".format(os.getpid())),
-            "build-id": lambda request: self._reply(request, out=commands.build_id() + "\n"),
-            "propose-master": lambda request: self._node.step(
-                events.ProposeMasterRequested(ticket=request.ticket)),
-            "cancel-master": lambda request: self._node.step(
-                events.CancelMasterRequested(ticket=request.ticket)),
-            "disarm-fencing": lambda request: self._node.step(
-                events.DisarmRequested(ticket=request.ticket)),
-            "set-pool-state": lambda request: self._node.step(events.PoolStateRequested(
-                ticket=request.ticket, pool_state=PoolState[request.arguments[0].upper()])),
-            "set-excluded": lambda request: self._node.step(events.ExcludedRequested(
-                ticket=request.ticket, excluded=request.arguments[0] == "1")),
-            "fault": self._fault,
-        }  # type: Dict[str, Callable[[Request], None]]
+        self._service = Service(self._control, self._node, self._faults, now_ms, self.say)
 
     def _open_watchdogs(self) -> Watchdogs:
         common, local = self._settings.common, self._settings.local
@@ -204,13 +186,7 @@ class _Daemon(World):
             data, source, received_at_ms = received
             self._node.datagram(data, source, received_at_ms)
         self._take_completions()
-        if self._serving:
-            for request in self._control.serve(REQUESTS_PER_TURN):
-                self._verbs[request.verb](request)
-            for ticket in self._control.gone():
-                self._node.step(events.ClientGone(ticket=ticket))
-            self._control.expire(now_ms())
-            self._say_all(self._control.notes())
+        self._service.turn()
         self._take_signals()
         self._node.step(events.Tick())
         self._look_after()
@@ -264,31 +240,6 @@ class _Daemon(World):
         if stall_ms:
             time.sleep(stall_ms / 1000)
 
-    # ---- clients
-
-    def _reply(self, request: Request, out: str = "", err: str = "",
-               code: int = ExitCode.SUCCESS) -> None:
-        self._control.reply(request.ticket, code, out, err)
-
-    def _query(self, request: Request) -> None:
-        snapshot = self._core.snapshot(now_ms())
-        self._reply(request, out=report.render(snapshot, request.arguments[0]))
-        if request.query_resets:
-            self._core.statefile_meter.reset()
-            self._core.heartbeat_meter.reset()
-
-    def _fault(self, request: Request) -> None:
-        try:
-            if request.arguments[0] == "set":
-                self._faults.set(request.arguments[1])
-                point, _, value = request.arguments[1].partition("=")
-                self.say(log("fault-point-set", point=point, value=value or "on"))
-            elif request.arguments[0] == "clear":
-                self._faults.clear(request.arguments[1])
-            self._reply(request, out="".join(point + "\n" for point in self._faults.list()))
-        except XhaError as error:
-            self._reply(request, err=str(error) + "\n", code=error.code)
-
     # ---- the world
 
     def now_ms(self) -> int:
@@ -315,7 +266,11 @@ class _Daemon(World):
         try:
             self._watchdogs.set(watchdog, expires_at_ms)
         except WatchdogError as error:
+            self._stuck_watchdogs.add(watchdog)
             return str(error)
+        if watchdog in self._stuck_watchdogs:
+            self._stuck_watchdogs.remove(watchdog)
+            self.say(log("watchdog-refresh-works", watchdog=watchdog.value))
         return ""
 
     def close_watchdogs(self) -> None:
@@ -330,19 +285,13 @@ class _Daemon(World):
             self._watchdogs.record_armed()
         except WatchdogError as error:
             return str(error)
-        self._armed = True
         return ""
 
     def answer(self, ticket: int, code: ExitCode, text: str) -> None:
-        line = text + "\n" if text else ""
-        if code is ExitCode.SUCCESS:
-            self._control.reply(ticket, code, line, "")
-        else:
-            self._control.reply(ticket, code, "", line)
+        self._service.answer(ticket, code, text)
 
     def stop_serving(self) -> None:
-        self._serving = False
-        self._control.close()
+        self._service.stop()
 
     def say(self, message: actions.Log) -> None:
         self._logger.say(message)

@@ -167,6 +167,6 @@ class FenceRequested(NamedTuple):
 
 Event = Union[
     Tick, HeartbeatReceived, DatagramRefused, HeartbeatsSent, RecordWritten, GlobalWritten,
-    RepairWritten, StateFileRead, WatchdogFailed, ArmingFailed, ProposeMasterRequested, CancelMasterRequested,
-    DisarmRequested, PoolStateRequested, ExcludedRequested, ClientGone, StopRequested,
-    WeightChanged, XapiChanged, FenceRequested]
+    RepairWritten, StateFileRead, WatchdogFailed, ArmingFailed, ProposeMasterRequested,
+    CancelMasterRequested, DisarmRequested, PoolStateRequested, ExcludedRequested, ClientGone,
+    StopRequested, WeightChanged, XapiChanged, FenceRequested]

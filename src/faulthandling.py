@@ -35,80 +35,21 @@ this host noticed, and nobody is dropped before that instant has passed and
 one more good reading shows no new advance.  A host that gives new signs for
 too long is not dropped: it stays, and another walk follows.
 
-Source: spec 5, "Fault handler"; the instants are in ``timing``.
+Source: spec 5, "Fault handler"; the steps are in ``faultsteps``, the instants in ``timing``,
+the guard in ``lifesigns``.
 """
 
-import enum
-from typing import Callable, Dict, FrozenSet, NamedTuple, Optional
+from typing import Callable, Dict, Optional
 
-from xha import timing
+from xha import lifesigns, timing
 from xha.domains import Domains
+from xha.faultsteps import MEETINGS, TAKES_UP, Meeting, Step
 from xha.fencing import Fencing
 from xha.hostset import EMPTY, HostSet
 from xha.liveset import Picture, Verdict, merge, survival_test
-from xha.published import NEVER, FencingMode, Phase, WatchdogMode
-from xha.records import record
+from xha.published import NEVER, Phase
 from xha.startup import picture_of
-from xha.view import Peer, View
-
-
-@enum.unique
-class Step(enum.Enum):
-    """Where a walk is; the value says what it waits for."""
-
-    IDLE = ""
-    READY_ENTER = "all hosts to notice the loss"
-    READY_LEAVE = "all hosts to be ready"
-    STABLE = "fresh signs of life of all hosts seen"
-    EXCHANGE_ENTER = "all hosts to exchange views"
-    EXCHANGE_LEAVE = "all hosts to have exchanged views"
-    CONSISTENT = "all views to agree"
-    DECIDE_ENTER = "all hosts to freeze their views"
-    DECIDE_LEAVE = "all hosts to decide"
-    CONDEMN_ENTER = "all hosts to have decided"
-    CONDEMN_LEAVE = "all hosts to wait for the dead"
-    WAIT = "certainty that the lost hosts have stopped"
-    FINISH_ENTER = "all hosts to drop the dead"
-    FINISH_LEAVE = "all hosts to go on"
-
-
-@record
-class Meeting(NamedTuple):
-    """One of the two waits of a rendezvous."""
-
-    publish: Phase
-    # The phases that everybody who is seen must be in.
-    accepted: FrozenSet[Phase]
-    # Held on the State-File too.
-    on_statefile: bool
-    following: Step
-
-
-def _meeting(publish: Phase, other: Phase, on_statefile: bool, following: Step) -> Meeting:
-    return Meeting(publish=publish, accepted=frozenset((publish, other)),
-                   on_statefile=on_statefile, following=following)
-
-
-#: The waits, in order.  Source: spec 5, "Rendezvous(a, b, c)" and steps 1 to 4.
-MEETINGS = {
-    Step.READY_ENTER: _meeting(Phase.FHREADY, Phase.FH1, False, Step.READY_LEAVE),
-    Step.READY_LEAVE: _meeting(Phase.FH1, Phase.FH1DONE, False, Step.STABLE),
-    Step.EXCHANGE_ENTER: _meeting(Phase.FH1DONE, Phase.FH2, True, Step.EXCHANGE_LEAVE),
-    Step.EXCHANGE_LEAVE: _meeting(Phase.FH2, Phase.FH2DONE, True, Step.CONSISTENT),
-    Step.DECIDE_ENTER: _meeting(Phase.FH2DONE, Phase.FH3, False, Step.DECIDE_LEAVE),
-    Step.DECIDE_LEAVE: _meeting(Phase.FH3, Phase.FH3DONE, False, Step.CONDEMN_ENTER),
-    Step.CONDEMN_ENTER: _meeting(Phase.FH3DONE, Phase.FH4, False, Step.CONDEMN_LEAVE),
-    Step.CONDEMN_LEAVE: _meeting(Phase.FH4, Phase.FH4DONE, False, Step.WAIT),
-    Step.FINISH_ENTER: _meeting(Phase.FH4DONE, Phase.STARTED, False, Step.FINISH_LEAVE),
-    Step.FINISH_LEAVE: _meeting(Phase.STARTED, Phase.FHREADY, False, Step.IDLE),
-}
-
-#: Steps in which a further loss is taken up by the walk that goes on: before the picture is
-#: frozen.  (Spec 5 names FHREADY..FH2DONE, but says too that step 3 reads the snapshot only; a
-#: loss after the freeze would then be handled by nobody, so another walk follows.)
-TAKES_UP = frozenset((
-    Step.READY_ENTER, Step.READY_LEAVE, Step.STABLE, Step.EXCHANGE_ENTER, Step.EXCHANGE_LEAVE,
-    Step.CONSISTENT))
+from xha.view import View
 
 
 class FaultHandling:
@@ -330,17 +271,9 @@ class FaultHandling:
             view.log("surviving-by-rule-1", liveset=view.picture(view.liveset & keep))
         condemned = view.liveset - keep
         for host in condemned:
-            self._extended = self._extended or self._seen_lately(now_ms, host)
+            self._extended = self._extended or lifesigns.seen_lately(view, now_ms, host)
         view.set_liveset(view.liveset, view.proposed - condemned)
         self._domains.expel(condemned)
-
-    def _seen_lately(self, now_ms: int, host: int) -> bool:
-        view = self._view
-        peer = view.peers[host]
-        since_ms = now_ms - timing.fastest_patience_ms(view.common)
-        signs = [at_ms for at_ms in (peer.heard_at_ms, peer.advanced_at_ms) if at_ms != NEVER]
-        return (host in view.heartbeat_domain or host in view.statefile_domain
-                or any(at_ms >= since_ms for at_ms in signs))
 
     # ---- step 4: wait out the dead
 
@@ -373,7 +306,7 @@ class FaultHandling:
         limit_ms = self._wait_until_ms + timing.standard_wait_ms(view.common)
         certain_ms = self._wait_until_ms
         for host in self._condemned():
-            until_ms = self._uncertain_until_ms(view.peers[host])
+            until_ms = lifesigns.uncertain_until_ms(view, view.peers[host])
             if until_ms > limit_ms:
                 self._spare(HostSet([host]))
             else:
@@ -399,7 +332,7 @@ class FaultHandling:
         """Say once for each host that new signs of it make the wait longer."""
         view = self._view
         for host in self._condemned() - self._said:
-            if self._uncertain_until_ms(view.peers[host]) > self._wait_until_ms:
+            if lifesigns.uncertain_until_ms(view, view.peers[host]) > self._wait_until_ms:
                 self._said = self._said.plus(host)
                 view.log("fh-sign-of-life", host=host, ms=certain_ms - now_ms)
 
@@ -415,46 +348,3 @@ class FaultHandling:
             view.log("fh-host-kept", host=host)
         view.set_liveset(view.liveset, view.proposed | hosts)
         view.loss_pending = True
-
-    def _uncertain_until_ms(self, peer: Peer) -> int:
-        """The instant by which a condemned host has been reset, from its last sign of life."""
-        view = self._view
-        common = view.common
-        if _is_disarmed(peer):
-            return NEVER
-        noticed_ms = peer.advanced_at_ms
-        sealed = peer.record is not None and peer.record.seal is not None
-        if sealed and noticed_ms != NEVER and not self._maybe_sr2(peer):
-            return noticed_ms + timing.certain_after_write_ms(common)
-        # Nothing but its own timers bounds it, and evidence of rule 2 (or xhad's own rules) may
-        # have moved either: the larger time-out, from the later of its last signs.
-        until_ms = NEVER
-        if noticed_ms != NEVER:
-            until_ms = noticed_ms + common.statefile_watchdog_timeout_ms
-        if peer.own_member_at_ms != NEVER:
-            until_ms = max(until_ms, peer.own_member_at_ms + max(
-                common.heartbeat_watchdog_timeout_ms, common.statefile_watchdog_timeout_ms))
-        if until_ms == NEVER:
-            return NEVER
-        return until_ms + timing.beat_ms(common) + timing.drift_ms(
-            timing.longest_watchdog_ms(common)) + timing.RESET_MS
-
-    def _maybe_sr2(self, peer: Peer) -> bool:
-        """Whether evidence of survival rule 2 may have moved the host's State-File timer."""
-        view = self._view
-        since_ms = peer.advanced_at_ms - view.common.statefile_timeout_ms
-        if not view.statefile_access or view.without_access_at_ms >= since_ms:
-            return True
-        if view.sr2 or view.sr2_seen_at_ms >= since_ms:
-            return True
-        seal = peer.record.seal if peer.record is not None else None
-        if seal is not None and (seal.sr2 or seal.watchdog_mode not in (
-                WatchdogMode.HYPERVISOR, WatchdogMode.USER)):
-            return True
-        return peer.heartbeat is not None and peer.heartbeat.sr2
-
-
-def _is_disarmed(peer: Peer) -> bool:
-    """Whether a host last said that nothing resets it: it gives no sign of life (spec 5)."""
-    seal = peer.heartbeat.seal if peer.heartbeat is not None else None
-    return seal is not None and seal.fencing is FencingMode.DISARMED

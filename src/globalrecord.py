@@ -18,14 +18,16 @@ Source: spec 3, "Reading and writing in the daemon" and below; spec 12.
 
 from typing import Optional
 
-from xha.published import NEVER, GlobalRecord, PoolState
+from xha import actions
+from xha.published import NEVER, GlobalRecord, GlobalSeal, PoolState
 from xha.view import View
 
 
 class GlobalChanges:
     """The changes of the global record that this host wants and has not read back."""
 
-    __slots__ = ("_view", "_state", "_master", "_highest")
+    __slots__ = ("_view", "_state", "_master", "_highest",
+                 "_key_missing")
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -33,6 +35,7 @@ class GlobalChanges:
         # UUID that must stand in the master field, while this host holds the lock.
         self._master = ""
         self._highest = PoolState.NONE
+        self._key_missing = False
 
     @property
     def pending_state(self) -> Optional[PoolState]:
@@ -49,10 +52,13 @@ class GlobalChanges:
         self._master = uuid
 
     def read(self, found: GlobalRecord) -> Optional[GlobalRecord]:
-        """Take a good global record in.
+        """Take a good global record in: into the view, and against what is pending.
 
         Returns: the record to write in its place, or None when nothing is to change.
         """
+        self._take(found)
+        assert self._view.global_record is not None
+        found = self._view.global_record
         if found.pool_state > self._highest:
             self._highest = found.pool_state
         if self._state is not None and found.pool_state >= self._state:
@@ -62,7 +68,41 @@ class GlobalChanges:
         master = self._master or found.master
         if state == found.pool_state and master == found.master:
             return None
-        return found._replace(pool_state=PoolState(state), master=master)
+        # A pool that xhad initialised gets a seal, and with it a CRC, but no key.
+        seal = found.seal or GlobalSeal(
+            software=self._view.software, initialised_by="", initialised_at_wall_s=0)
+        return found._replace(pool_state=PoolState(state), master=master, seal=seal)
+
+    def _take(self, found: GlobalRecord) -> None:
+        view = self._view
+        before = view.global_record
+        if before is None or before.pool_state is not found.pool_state:
+            view.log("pool-state-changed", state=found.pool_state.name.lower())
+        if before is not None and before.master != found.master:
+            if view.holding and found.master != view.peers[view.me].uuid and (
+                    before.master == view.peers[view.me].uuid):
+                view.log("master-rewritten")
+            else:
+                view.log("master-changed", uuid=found.master)
+        self._take_key(before, found)
+        key = before.pool_key if before is not None and before.pool_key else found.pool_key
+        view.global_record = found._replace(pool_key=key)
+
+    def _take_key(self, before: Optional[GlobalRecord], found: GlobalRecord) -> None:
+        """A daemon that has read a key keeps it for its life; there is no downgrade."""
+        view = self._view
+        if before is None and found.pool_key is None:
+            view.log("key-absent")
+        if found.pool_key is not None and not view.keyed:
+            view.keyed = True
+            view.log("key-read")
+            view.emit(actions.UsePoolKey(key=found.pool_key))
+        elif (before is not None and found.pool_key != before.pool_key
+              and view.keyed and not self._key_missing):
+            self._key_missing = True
+            view.log("key-unreadable", reason=(
+                "it is gone from the global record" if found.pool_key is None
+                else "the global record holds another one"))
 
 
 class Invalidation:

@@ -44,7 +44,8 @@ from xha.published import (NEVER, Fault, GlobalRecord, Phase, PoolState, Reading
                            WatchdogMode)
 from xha.repair import Repair
 from xha.requests import Requests
-from xha.sfcycle import Cycle, release_withheld
+from xha.sfcycle import Cycle
+from xha.sfrecords import release_withheld
 from xha.snapshot import Snapshot
 from xha.stall import Stall
 from xha.startup import Startup
@@ -93,11 +94,14 @@ class Membership:
             born_at_ms=now_ms, wall_s=wall_s, offset_ms=offset_ms)
         self._invalidation = None  # type: Optional[Invalidation]
         self._lock_due = False
-        self._key_missing = False
         self._summoned = False
         self.statefile_meter = Meter()
         self.heartbeat_meter = Meter()
-        self._on = {
+        self._on = self._table()
+
+    def _table(self) -> Dict[type, Callable[[int, Any], None]]:
+        """What each kind of event does."""
+        return {
             events.Tick: self._tick,
             events.HeartbeatReceived: self._heartbeat_received,
             events.DatagramRefused: self._datagram_refused,
@@ -118,7 +122,7 @@ class Membership:
             events.WeightChanged: self._weight_changed,
             events.XapiChanged: self._xapi_changed,
             events.FenceRequested: self._fence,
-        }  # type: Dict[type, Callable[[int, Any], None]]
+        }
 
     @property
     def wake_at_ms(self) -> int:
@@ -249,9 +253,7 @@ class Membership:
             view.global_corrupted = corrupt
         rewrite = None
         if isinstance(section.content, GlobalRecord):
-            self._take_global(section.content)
-            assert view.global_record is not None
-            rewrite = self._changes.read(view.global_record)
+            rewrite = self._changes.read(section.content)
         repaired = self._repair.global_record(now_ms, reading)
         if repaired is not None:
             view.log("statefile-global-repaired")
@@ -268,37 +270,6 @@ class Membership:
         invalidated = self._requests.read()
         if not view.ended:
             self._check_pool_state(now_ms, invalidated)
-
-    def _take_global(self, found: GlobalRecord) -> None:
-        view = self._view
-        before = view.global_record
-        if before is None or before.pool_state is not found.pool_state:
-            view.log("pool-state-changed", state=found.pool_state.name.lower())
-        if before is not None and before.master != found.master:
-            if view.holding and found.master != view.peers[view.me].uuid and (
-                    before.master == view.peers[view.me].uuid):
-                view.log("master-rewritten")
-            else:
-                view.log("master-changed", uuid=found.master)
-        self._take_key(before, found)
-        key = before.pool_key if before is not None and before.pool_key else found.pool_key
-        view.global_record = found._replace(pool_key=key)
-
-    def _take_key(self, before: Optional[GlobalRecord], found: GlobalRecord) -> None:
-        """A daemon that has read a key keeps it for its life; there is no downgrade."""
-        view = self._view
-        if before is None and found.pool_key is None:
-            view.log("key-absent")
-        if found.pool_key is not None and not view.keyed:
-            view.keyed = True
-            view.log("key-read")
-            view.emit(actions.UsePoolKey(key=found.pool_key))
-        elif (before is not None and found.pool_key != before.pool_key
-              and view.keyed and not self._key_missing):
-            self._key_missing = True
-            view.log("key-unreadable", reason=(
-                "it is gone from the global record" if found.pool_key is None
-                else "the global record holds another one"))
 
     def _check_pool_state(self, now_ms: int, invalidated: bool) -> None:
         view = self._view

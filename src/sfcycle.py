@@ -8,11 +8,6 @@ is to change, write that.  It is paced by its start, so a slow disk makes it
 longer, never busier.  The cycle never waits: an operation that hangs is an
 answer that does not come, my record does not advance, and the timer runs out.
 
-A host *advances* when a reading shows another sequence than the one before.
-The first reading of a record only sets the baseline.  Of a sealed record the
-pair (incarnation, sequence) must grow; anything older is a late write of the
-past, which neither advances nor replaces.
-
 Whose trouble is what: the device, the global record (while this host does not
 know it yet) and my own section are mine, and are tried again, up to 3 times,
 1 s apart.  Another host's bad section is that host's alone: read once more at
@@ -22,14 +17,14 @@ Source: spec 3, "Reading and writing in the daemon: one cycle".
 """
 
 import enum
-from typing import Callable, Optional, Tuple
+from typing import Callable, Tuple
 
-from xha import actions, compose, timing
+from xha import actions, compose, sfrecords, timing
 from xha.domains import Domains
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
-from xha.published import NEVER, Fault, GlobalRecord, HostRecord, Reading, Section
+from xha.published import NEVER, Fault, GlobalRecord, Reading
 from xha.stall import Stall
 from xha.view import Peer, View
 
@@ -189,7 +184,13 @@ class Cycle:
                     view.common.statefile_watchdog_timeout_ms - took_ms))
         self._write_error = error
         self._write_good = not error
+        self._note_slow("write", completed_at_ms - issued_at_ms)
         self._read()
+
+    def _note_slow(self, access: str, took_ms: int) -> None:
+        """Say that an access took longer than the State-File interval."""
+        if took_ms > self._view.common.statefile_interval_ms:
+            self._view.log("statefile-slow", access=access, ms=took_ms)
 
     def global_written(self, error: str) -> None:
         """The write of the global record ended; a later reading will show it, or not."""
@@ -201,6 +202,7 @@ class Cycle:
     def read(self, reading: Reading) -> None:
         """A reading ended: judge it."""
         assert self._state is State.READING, self._state
+        self._note_slow("read", reading.completed_at_ms - reading.issued_at_ms)
         problem, code = self._judge(reading)
         if self._view.ended:
             return
@@ -281,8 +283,9 @@ class Cycle:
         view.reading_issued_at_ms = reading.issued_at_ms
         view.reading_completed_at_ms = now_ms
         self.latency_ms = now_ms - (reading.issued_at_ms if first else self._started_at_ms)
-        for index, section in enumerate(reading.host_sections):
-            self._take_section(view.peers[index], section, now_ms)
+        if sfrecords.take(view, reading):
+            # My own record is not what I wrote last: write it again.
+            self.soon()
         if first:
             self._begin_life(now_ms)
         view.statefile_corrupted = False
@@ -313,108 +316,3 @@ class Cycle:
         self.writing_enabled = True
         self.soon()
         self._first_reading(now_ms)
-
-    def _take_section(self, peer: Peer, section: Section, now_ms: int) -> None:
-        view = self._view
-        content = section.content
-        if section.fault is not Fault.NONE:
-            self._take_bad(peer, section.text, section.fingerprint, now_ms)
-            return
-        assert isinstance(content, HostRecord)
-        if content.host_uuid not in ("", peer.uuid):
-            # Intact, but not its place: nobody but its owner may judge what belongs there.
-            self._take_bad(peer, "it is the record of host " + content.host_uuid, 0, now_ms)
-            return
-        if peer.bad_since_ms != NEVER:
-            peer.bad_since_ms = NEVER
-            peer.bad_fingerprint = 0
-            peer.bad_text = ""
-            view.log("statefile-record-good", host=peer.index)
-        self._take_record(peer, content, now_ms)
-
-    def _take_bad(self, peer: Peer, text: str, fingerprint: int, now_ms: int) -> None:
-        view = self._view
-        if peer.bad_since_ms == NEVER:
-            if peer.index == view.me:
-                view.log("statefile-own-record-bad", reason=text)
-            else:
-                view.log("statefile-record-corrupt", host=peer.index, reason=text)
-        if peer.bad_since_ms == NEVER or peer.bad_fingerprint != fingerprint:
-            peer.bad_since_ms = now_ms
-            peer.bad_fingerprint = fingerprint
-        peer.bad_text = text
-        peer.unsealed_readings = 0
-        if peer.index == view.me:
-            self.soon()
-
-    def _take_record(self, peer: Peer, content: HostRecord, now_ms: int) -> None:
-        view = self._view
-        before = peer.record
-        advanced = before is not None and content.sequence != before.sequence
-        if content.seal is not None:
-            age = self._compare(peer, before, content)
-            if age < 0:
-                view.log("statefile-stale-record", host=peer.index)
-                if peer.index == view.me:
-                    self.soon()
-                return
-            advanced = before is not None and age > 0
-            if content.seal.incarnation > peer.incarnation:
-                if peer.incarnation and peer.index != view.me:
-                    view.log("peer-restarted", host=peer.index)
-                peer.incarnation = content.seal.incarnation
-                peer.sealed_sequence = 0
-        peer.record = content
-        self._note_sealing(peer, content, advanced)
-        if advanced and peer.read_before:
-            if (peer.index != view.me and peer.index in view.liveset
-                    and peer.index not in content.current_liveset):
-                # A new instance, while the old one is in our liveset: no sign of its life.
-                peer.withheld_advance_at_ms = now_ms
-            else:
-                peer.advanced_at_ms = now_ms
-                peer.statefile_discount_ms = 0
-        peer.read_before = True
-
-    @staticmethod
-    def _compare(peer: Peer, before: Optional[HostRecord], content: HostRecord) -> int:
-        """-1: a late write of the past; 0: the record known already; 1: newer."""
-        assert content.seal is not None
-        incarnation = content.seal.incarnation
-        known = before.seal.incarnation if before is not None and before.seal is not None else 0
-        if incarnation < max(known, peer.incarnation):
-            # My own last life's record is not older than it was when I found it.
-            return 0 if content == before else -1
-        if before is None or before.seal is None or incarnation > known:
-            return 1
-        step = (content.sequence - before.sequence) & 0xFFFFFFFF
-        if step == 0:
-            return 0
-        return 1 if step < 0x80000000 else -1
-
-    def _note_sealing(self, peer: Peer, content: HostRecord, advanced: bool) -> None:
-        view = self._view
-        if peer.index == view.me:
-            return
-        was = peer.is_xhad
-        if content.seal is not None:
-            peer.unsealed_readings = 0
-        elif advanced:
-            peer.unsealed_readings = min(peer.unsealed_readings + 1, 2)
-        if view.keyed and peer.is_xhad != was:
-            if was:
-                view.log("xhad-peer-ended", host=peer.index)
-            else:
-                view.log("xhad-peer-accepted", host=peer.index)
-
-
-def release_withheld(view: View) -> None:
-    """Count the advances of new instances whose old ones are out of the liveset by now."""
-    for peer in view.peers:
-        if peer.withheld_advance_at_ms == NEVER:
-            continue
-        member = peer.record is not None and peer.index in peer.record.current_liveset
-        if peer.index not in view.liveset or member:
-            peer.advanced_at_ms = max(peer.advanced_at_ms, peer.withheld_advance_at_ms)
-            peer.statefile_discount_ms = 0
-            peer.withheld_advance_at_ms = NEVER

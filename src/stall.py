@@ -68,7 +68,8 @@ class Stall:
         if last_ms != NEVER and gap_ms > timing.reading_gap_ms(self._view.common):
             # A pause of the whole daemon is seen here once more: it is one gap, not two.
             known = self._gap_ended_ms > last_ms
-            if not self._off and (known or self._count(completed_at_ms, gap_ms, "no good reading of the State-File")):
+            what = "no good reading of the State-File"
+            if not self._off and (known or self._count(completed_at_ms, gap_ms, what)):
                 for peer in self._view.peers:
                     if peer.advanced_at_ms != NEVER:
                         part_ms = completed_at_ms - max(last_ms, peer.advanced_at_ms)
@@ -108,4 +109,7 @@ class Stall:
         about others is then worth nothing anyway.
         """
         waiting = self._gap_ended_ms != NEVER and self._view.statefile_access
-        self._view.settled = not self._undrained and not waiting
+        settled = not self._undrained and not waiting
+        if settled and not self._view.settled:
+            self._view.log("gap-over")
+        self._view.settled = settled

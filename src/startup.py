@@ -231,8 +231,7 @@ class Startup:
         else:
             members = HostSet(host for host in view.heartbeat_domain
                               if host == view.me or self._is_joining(view.peers[host]))
-            view.log("start-decided", decision="form a new liveset ({}) of those who are here".format(
-                view.picture(members)))
+            view.log("start-decided", decision="form a new liveset of those who are here")
             view.set_liveset(members, members)
             return self._admitted()
         return None

@@ -127,6 +127,10 @@ class View:
         self.excluded = False
         self.weight = weight
         self.committed_weight = weight
+        self._init_paths()
+
+    def _init_paths(self) -> None:
+        """The rest of ``__init__``: what concerns the two paths and the lock."""
         self.statefile_access = False
         # The last instant at which this host knew that it had no access.
         self.without_access_at_ms = NEVER

@@ -17,14 +17,15 @@ VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", 
               "config", "plainxml", "timing", "catalogue"}
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
-        "requests", "meter", "survey", "membership"}
+        "requests", "meter", "survey", "membership", "lifesigns", "sfrecords",
+        "faultsteps"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
           "faultpoints"}
-PROGRAM = {"__init__", "node", "daemon", "lifecycle", "report", "client", "cli", "usage", "options",
-           "commands", "sfadmin", "sfdump", "sandbox", "tour"}
+PROGRAM = {"__init__", "node", "daemon", "service", "lifecycle", "report", "client", "cli",
+           "usage", "options", "commands", "sfadmin", "sfdump", "sandbox", "tour"}
 
 # layer       may import                                   because
 LAYERS = [

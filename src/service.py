@@ -1,0 +1,121 @@
+"""What clients ask of the daemon, and how they are answered.
+
+A request is either answered from what the core knows (a query), or becomes an
+event; then the answer is an action of the core, now or later, and this module
+only remembers that somebody waits.  Requests are few to a turn: whatever a
+thousand clients do, the heartbeats go out.  Source: spec 6, "Control socket".
+"""
+
+import os
+from typing import Callable, Dict
+
+from xha import actions, commands, events, report
+from xha.actions import log
+from xha.control import ControlServer, Request
+from xha.errors import ExitCode, XhaError
+from xha.faultpoints import FaultPoints
+from xha.node import Node
+from xha.published import PoolState
+
+#: Requests taken in one turn.  The answer to a query about 64 hosts costs some milliseconds.
+REQUESTS_PER_TURN = 8
+
+#: Verbs that the core answers, now or later.
+_WAIT_FOR_CORE = ("propose-master", "cancel-master", "disarm-fencing", "set-pool-state",
+                  "set-excluded")
+
+
+class Service:
+    """The requests of one daemon's clients."""
+
+    def __init__(self, control: ControlServer, node: Node, faults: FaultPoints,
+                 now_ms: Callable[[], int], say: Callable[[actions.Log], None]) -> None:
+        """``control`` is open; ``say`` logs a message."""
+        self._control = control
+        self._node = node
+        self._faults = faults
+        self._now_ms = now_ms
+        self._say = say
+        self._serving = True
+        # Verbs of the requests that the core has not answered yet, by ticket.
+        self._asked = {}  # type: Dict[int, str]
+        self._verbs = self._table()
+
+    def turn(self) -> None:
+        """Take what clients have sent; drop those who are too slow."""
+        if not self._serving:
+            return
+        for request in self._control.serve(REQUESTS_PER_TURN):
+            if request.verb in _WAIT_FOR_CORE:
+                self._asked[request.ticket] = request.verb
+            self._verbs[request.verb](request)
+            if not self._serving:
+                return
+        for ticket in self._control.gone():
+            self._asked.pop(ticket, None)
+            self._node.step(events.ClientGone(ticket=ticket))
+        self._control.expire(self._now_ms())
+        for message in self._control.notes():
+            self._say(message)
+
+    def answer(self, ticket: int, code: ExitCode, text: str) -> None:
+        """The core answers a request."""
+        verb = self._asked.pop(ticket, "")
+        if verb:
+            self._say(log("request-done", request=verb, code=int(code)))
+        line = text + "\n" if text else ""
+        if code is ExitCode.SUCCESS:
+            self._control.reply(ticket, code, line, "")
+        else:
+            self._control.reply(ticket, code, "", line)
+
+    def stop(self) -> None:
+        """Answer nobody any more."""
+        if self._serving:
+            self._serving = False
+            self._control.close()
+
+    def _table(self) -> Dict[str, Callable[[Request], None]]:
+        """What each verb of the control socket does."""
+        return {
+            "query": self._query,
+            "host-state": lambda request: self._reply(
+                request, out="Online\n" if self._node.core.view.online else "Starting\n"),
+            "pid": lambda request: self._reply(request, out="{}\n".format(os.getpid())),
+            "build-id": lambda request: self._reply(request, out=commands.build_id() + "\n"),
+            "propose-master": lambda request: self._node.step(
+                events.ProposeMasterRequested(ticket=request.ticket)),
+            "cancel-master": lambda request: self._node.step(
+                events.CancelMasterRequested(ticket=request.ticket)),
+            "disarm-fencing": lambda request: self._node.step(
+                events.DisarmRequested(ticket=request.ticket)),
+            "set-pool-state": lambda request: self._node.step(events.PoolStateRequested(
+                ticket=request.ticket, pool_state=PoolState[request.arguments[0].upper()])),
+            "set-excluded": lambda request: self._node.step(events.ExcludedRequested(
+                ticket=request.ticket, excluded=request.arguments[0] == "1")),
+            "fault": self._fault,
+        }
+
+    def _reply(self, request: Request, out: str = "", err: str = "",
+               code: int = ExitCode.SUCCESS) -> None:
+        self._control.reply(request.ticket, code, out, err)
+
+    def _query(self, request: Request) -> None:
+        core = self._node.core
+        self._reply(request, out=report.render(
+            core.snapshot(self._now_ms()), request.arguments[0]))
+        if request.query_resets:
+            core.statefile_meter.reset()
+            core.heartbeat_meter.reset()
+
+    def _fault(self, request: Request) -> None:
+        try:
+            if request.arguments[0] == "set":
+                self._faults.set(request.arguments[1])
+                point, _, value = request.arguments[1].partition("=")
+                self._say(log("fault-point-set", point=point, value=value or "on"))
+            elif request.arguments[0] == "clear":
+                self._faults.clear(request.arguments[1])
+            self._reply(request, out="".join(point + "\n" for point in self._faults.list()))
+        except XhaError as error:
+            self._reply(request, err=str(error) + "\n", code=error.code)
