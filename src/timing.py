@@ -211,20 +211,21 @@ def certain_at_ms(common: Common, sealed: bool, noticed_at_ms: int, heard_at_ms:
     Args:
         sealed: its State-File timer is known to stand at its last write: it runs xha, and no
             SR2 evidence may have moved it since.  Otherwise either timer may be the one that
-            holds, moved up to max(t1,t2) after the sign that we saw.
+            holds, moved up to max(t1,t2) after the sign that we saw; SR2 evidence is moved by
+            heartbeats, so after one the larger timeout counts.
         noticed_at_ms: n, when its last advance was noticed.
         heard_at_ms: m, its last accepted heartbeat that has it in its own liveset; not after
             n when there is none.
 
-    Source: spec 5, which leaves drift and reset out for a host that is not sealed; they are
-    counted here for every host.
+    Source: spec 5, which counts m + Wh, and leaves drift and reset out, for a host that is
+    not sealed; what is later is never less safe.
     """
     if sealed:
         return noticed_at_ms + certain_after_write_ms(common)
+    longest_ms = longest_watchdog_ms(common)
     latest_at_ms = max(noticed_at_ms + common.statefile_watchdog_timeout_ms,
-                       heard_at_ms + common.heartbeat_watchdog_timeout_ms) + beat_ms(common)
-    span_ms = longest_watchdog_ms(common) + beat_ms(common)
-    return latest_at_ms + drift_ms(span_ms) + RESET_MS
+                       heard_at_ms + longest_ms)
+    return latest_at_ms + beat_ms(common) + drift_ms(longest_ms) + RESET_MS
 
 
 # Commands.

@@ -214,8 +214,8 @@ CERTAIN = [
     # sealed, noticed, heard, certain, why
     (True, 1000, 0, 1000 + 45145, "a sealed host is judged by its last write"),
     (True, 1000, 90000, 1000 + 45145, "heartbeats move no State-File timer"),
-    (False, 1000, 0, 1000 + 45000 + 4000 + 49 + 100, "an xhad peer: a beat more"),
-    (False, 0, 20000, 20000 + 30000 + 4000 + 49 + 100, "the later of its two timers"),
+    (False, 1000, 0, 1000 + 45000 + 4000 + 45 + 100, "an xhad peer: a beat more"),
+    (False, 0, 20000, 20000 + 45000 + 4000 + 45 + 100, "the later of its two signs"),
 ]
 
 
