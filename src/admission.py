@@ -67,11 +67,15 @@ class Admission:
             view.set_liveset(view.liveset, view.proposed.plus(host))
 
     def _admit(self) -> None:
-        """Take in every proposed host that all members propose."""
+        """Take in every proposed host that is heard and that all members propose.
+
+        A proposal is never taken back, even if its host has given up: another member may have
+        admitted it on the strength of ours, and whoever lacks it then would accuse it.
+        """
         view = self._view
         if view.me not in view.liveset or view.join_blocked or not view.settled:
             return
-        for host in view.proposed - view.liveset:
+        for host in (view.proposed - view.liveset) & view.heartbeat_domain:
             members = view.liveset.minus(view.me)
             if all(self._proposes(view.peers[member], host) for member in members):
                 view.set_liveset(view.liveset.plus(host), view.proposed)
@@ -86,17 +90,3 @@ class Admission:
             peer.alive_though_dropped = True
             self._view.log("dropped-host-runs", host=peer.index)
             self._view.burst()
-
-
-def withdrawn(view: View) -> HostSet:
-    """Proposed hosts that no longer ask to join and are no members: to be taken back.
-
-    A host that gave up joining (it aborted, or was restarted) must ask again.
-    """
-    gone = EMPTY
-    for host in (view.proposed - view.liveset).minus(view.me):
-        heartbeat = view.peers[host].heartbeat
-        if host not in view.heartbeat_domain or heartbeat is None or (
-                host not in heartbeat.proposed_liveset):
-            gone = gone.plus(host)
-    return gone

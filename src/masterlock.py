@@ -78,6 +78,11 @@ class MasterLock:
         view = self._view
         return view.holding and (view.statefile_access or view.sr2)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a client waits for an answer."""
+        return bool(self._proposers or self._cancellers)
+
     def propose(self, now_ms: int, ticket: int) -> None:
         """A client proposes this host as master."""
         view = self._view

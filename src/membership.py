@@ -29,7 +29,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from xha import actions, events
 from xha.acceptance import Acceptance
 from xha.actions import Action
-from xha.admission import Admission, withdrawn
+from xha.admission import Admission
 from xha.beat import Beat
 from xha.config import Common
 from xha.domains import Domains
@@ -95,6 +95,7 @@ class Membership:
         self._invalidation = None  # type: Optional[Invalidation]
         self._lock_due = False
         self._summoned = False
+        self._in_vain = False
         self.statefile_meter = Meter()
         self.heartbeat_meter = Meter()
         self._on = self._table()
@@ -140,10 +141,14 @@ class Membership:
         view.out = []
         if view.ended:
             return view.out
-        view.wake_at_ms = NEVER
         drained = isinstance(event, events.Tick)
         self._stall.stepped(now_ms, drained)
+        self._in_vain = False
         self._on[type(event)](now_ms, event)
+        if self._in_vain:
+            # A refused datagram changes nothing but counters: a flood of them must be cheap.
+            return view.out
+        view.wake_at_ms = NEVER
         if not view.ended:
             if self._invalidation is None:
                 self._settle(now_ms)
@@ -167,8 +172,6 @@ class Membership:
         for _ in range(MAX_ROUNDS):
             before = self._state()
             self._domains.evaluate(now_ms)
-            if view.online:
-                view.proposed = view.proposed - withdrawn(view)
             if view.online or view.joining:
                 self._admission.step()
             self._startup.step(now_ms)
@@ -184,7 +187,7 @@ class Membership:
                 break
         else:
             raise AssertionError("the rooms do not come to rest: {}".format(self._state()))
-        if view.liveset != before_liveset or self._lock_due:
+        if view.liveset != before_liveset or self._lock_due or self._lock.waiting:
             self._lock.evaluate(now_ms)
         self._lock_due = False
         self._requests.expire(now_ms)
@@ -314,6 +317,7 @@ class Membership:
         view = self._view
         peer = self._acceptance.accept(now_ms, event)
         if peer is None:
+            self._in_vain = True
             return
         if self._acceptance.fence_requested(peer):
             self._fencing.fence(now_ms, "fence-requested",
@@ -327,6 +331,7 @@ class Membership:
 
     def _datagram_refused(self, now_ms: int, event: events.DatagramRefused) -> None:
         self._acceptance.refuse(now_ms, event.cause, event.source)
+        self._in_vain = True
 
     def _heartbeats_sent(self, now_ms: int, event: events.HeartbeatsSent) -> None:
         self._beat.sent(event.issued_at_ms, event.failed)
