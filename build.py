@@ -28,6 +28,9 @@ DIST = os.path.join(ROOT, "dist", "xha.pyz")
 #: Tests that are stages of their own; all others are quick.
 SLOW_TESTS = ("archive", "e2e", "xen")
 
+#: How long one run of pytest may take before it is ended, s: ten times and more what it takes.
+QUICK_S, POOLS_S, XEN_S = 300, 2400, 7200
+
 #: End-to-end tests that run side by side on two cores: their pools mostly wait.
 POOLS_AT_ONCE = 6
 
@@ -53,14 +56,15 @@ class House:
         return self.pythons[-1]
 
 
-def pytest(python: str, *arguments: str) -> None:
-    """Run pytest; a failure, or no test at all, ends the build."""
-    run([python, "-B", "-m", "pytest", "-q"] + list(arguments), cwd=ROOT)
+def pytest(limit_s: int, python: str, *arguments: str) -> None:
+    """Run pytest, for ``limit_s`` seconds at most; a failure, or no test, ends the build."""
+    machine.run_bounded([python, "-B", "-m", "pytest", "-q"] + list(arguments), limit_s)
 
 
 def check(house: House) -> None:
     """Tidiness, types, and the syntax and library of CPython 3.6."""
-    pytest(environments.for_tests(house.newest), os.path.join("tests", "unit", "test_tidy.py"))
+    pytest(QUICK_S, environments.for_tests(house.newest),
+           os.path.join("tests", "unit", "test_tidy.py"))
     if house.newest.number < (3, 10):
         red("NOT CHECKED: types and syntax; the checkers need CPython 3.10 or newer")
         return
@@ -84,7 +88,7 @@ def unit(pythons: Sequence[Interpreter]) -> None:
     ignored = ["--ignore=" + os.path.join("tests", name) for name in SLOW_TESTS]
     for python in pythons:
         say("-- CPython " + python.release)
-        pytest(environments.for_tests(python), "tests", *ignored)
+        pytest(QUICK_S, environments.for_tests(python), "tests", *ignored)
 
 
 def build_archive(house: House) -> None:
@@ -105,7 +109,7 @@ def build_again(house: House) -> None:
 
 def try_archive(house: House) -> None:
     """The built archive, on every Python found here."""
-    pytest(environments.for_tests(house.newest), os.path.join("tests", "archive"))
+    pytest(QUICK_S, environments.for_tests(house.newest), os.path.join("tests", "archive"))
 
 
 def e2e(house: House) -> None:
@@ -114,13 +118,13 @@ def e2e(house: House) -> None:
         red("NOT RUN: the end-to-end tests need root, for network namespaces")
         return
     machine.install_e2e_programs()
-    pytest(environments.for_tests(house.newest), "-n", str(POOLS_AT_ONCE),
+    pytest(POOLS_S, environments.for_tests(house.newest), "-n", str(POOLS_AT_ONCE),
            os.path.join("tests", "e2e"))
 
 
 def xen(house: House) -> None:
     """The watchdog on real Xen."""
-    pytest(environments.for_tests(house.newest), os.path.join("tests", "xen"))
+    pytest(XEN_S, environments.for_tests(house.newest), os.path.join("tests", "xen"))
 
 
 def demo() -> None:

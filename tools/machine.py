@@ -1,6 +1,7 @@
 """What this machine has, and how the build speaks to whoever runs it."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -96,6 +97,29 @@ def run(command: Sequence[str], quiet: bool = False, **options: Any) -> str:
         raise BuildError("{}\nexit code {}: {}".format(
             (done.stdout or "").strip(), done.returncode, " ".join(command)).strip())
     return done.stdout or ""
+
+
+def run_bounded(command: Sequence[str], limit_s: int) -> None:
+    """Run a program that may hang, and all that it starts, for ``limit_s`` seconds at most.
+
+    Raises:
+        BuildError: it fails, or had to be ended: asked first, so that it can clean up.
+    """
+    process = subprocess.Popen(list(command), cwd=ROOT, start_new_session=True)
+    try:
+        code = process.wait(limit_s)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt) as stopped:
+        for signum, patience_s in ((signal.SIGINT, 30), (signal.SIGKILL, 30)):
+            try:
+                os.killpg(process.pid, signum)
+                process.wait(patience_s)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                pass
+        if isinstance(stopped, KeyboardInterrupt):
+            raise
+        raise BuildError("ended after {} s: {}".format(limit_s, " ".join(command)))
+    if code:
+        raise BuildError("exit code {}: {}".format(code, " ".join(command)))
 
 
 def bare_environment(**more: str) -> Dict[str, str]:
