@@ -11,13 +11,11 @@ import tempfile
 
 import pytest
 
+from dom0 import ARCHIVE, SCRIPT, script
 from xenrig.host import Host
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTRACT = os.path.join(os.path.dirname(HERE), "contract", "watchdog_contract.py")
-
-ARCHIVE = "/opt/xha.pyz"
-SCRIPT = "/opt/dom0_watchdog.py"
 
 _measured = []
 
@@ -42,11 +40,10 @@ def booted(archive):
 @pytest.fixture
 def host(booted, request):
     """The host, up, with both of Xen's timers free."""
-    free = booted.run("python3", "-B", SCRIPT, "free")
+    free = script(booted, "free")
     assert free.code == 0, free
     yield booted
-    failed = getattr(request.node, "failed", False)
-    if failed:
+    if getattr(request.node, "failed", False):
         print("\n".join(text for _, text in booted.console[-60:]))
 
 

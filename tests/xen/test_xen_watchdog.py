@@ -1,51 +1,27 @@
 """The watchdog of mode HYPERVISOR on a real Xen, without a daemon."""
 import time
 
-from conftest import SCRIPT
+from dom0 import lives, said_at, script, script_on_console
 
 #: Emulated, on a machine with other work: how late an expiry may be seen, s.
 LATE_S = 1.5
 
 
-def dom0(host, *arguments):
-    """Run the script in the control domain."""
-    return host.run("python3", "-B", SCRIPT, *map(str, arguments))
-
-
-def on_console(host, *arguments):
-    """Start the script in the control domain, its output on the console; when it began."""
-    began_s = time.monotonic()
-    host.spawn("python3", "-B", SCRIPT, *map(str, arguments), log="/dev/hvc0")
-    return began_s
-
-
-def said_at(host, text, after_s):
-    """When the console showed this."""
-    return next(at_s for at_s, line in host.console if at_s > after_s and text in line)
-
-
-def lives(host, seconds):
-    """Whether the host runs on, without a reset, for so long."""
-    since_s = time.monotonic()
-    time.sleep(seconds)
-    return host.find("reset", since_s) is None and host.run("true").code == 0
-
-
 def test_the_real_xen_obeys_the_law_that_the_fake_one_does(host):
-    assert dom0(host, "contract") == (0, "", "")
+    assert script(host, "contract") == (0, "", "")
 
 
 def test_both_timers_are_opened_and_closed_again(host):
     for _ in range(2):
-        done = dom0(host, "open")
+        done = script(host, "open")
         assert (done.code, done.err) == (0, ""), done
         assert "heartbeat 1, statefile 2" in done.out
 
 
 def test_a_start_is_refused_when_a_timer_is_taken(host):
     for count in (1, 1):
-        assert dom0(host, "take", count).code == 0
-        refused = dom0(host, "open")
+        assert script(host, "take", count).code == 0
+        refused = script(host, "open")
         assert refused.code == 4, refused
         assert "no free watchdog timer" in refused.out
 
@@ -54,24 +30,24 @@ def test_the_kernels_driver_is_named_when_it_holds_a_timer(host):
     host.run("modprobe", "xen_wdt")
     host.spawn("sh", "-c", "exec 9>/dev/watchdog; sleep 25; echo -n V >&9; exec 9>&-")
     time.sleep(2)
-    refused = dom0(host, "open")
+    refused = script(host, "open")
     assert refused.code == 4, refused
     assert "xen_wdt is loaded" in refused.out
     time.sleep(26)
     host.run("rmmod", "xen_wdt")
-    assert dom0(host, "open").code == 0
+    assert script(host, "open").code == 0
 
 
 def test_refreshed_timers_keep_the_host_up_and_closed_ones_too(host):
     began_s = time.monotonic()
-    done = dom0(host, "refresh", 12, 4000)
+    done = script(host, "refresh", 12, 4000)
     assert (done.code, done.err) == (0, ""), done
     assert lives(host, 6)
     assert host.find("fired", began_s) is None
 
 
 def test_a_timer_that_is_not_refreshed_resets_the_host_no_later_than_asked(host, measured):
-    began_s = on_console(host, "expire", 5900)
+    began_s = script_on_console(host, "expire", 5900)
     seen = host.wait_reset(began_s, 60)
     assert "Watchdog timer" in seen.text and "fired" in seen.text
     took_s = seen.fired_s - said_at(host, "timers are set", began_s)
@@ -81,7 +57,7 @@ def test_a_timer_that_is_not_refreshed_resets_the_host_no_later_than_asked(host,
 
 
 def test_a_fence_resets_the_host_at_once(host, measured):
-    began_s = on_console(host, "fence")
+    began_s = script_on_console(host, "fence")
     seen = host.wait_reset(began_s, 60)
     asked_s = said_at(host, "fencing now", began_s)
     measured("fence: asked to reset", seen.reset_s - asked_s)
@@ -90,6 +66,6 @@ def test_a_fence_resets_the_host_at_once(host, measured):
 
 
 def test_a_set_costs_little(host, measured):
-    done = dom0(host, "cost", 500)
+    done = script(host, "cost", 500)
     assert done.code == 0, done
     measured("one set of a timer (emulated)", float(done.out.split()[-1]) / 1e6)

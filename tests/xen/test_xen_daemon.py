@@ -1,0 +1,185 @@
+"""The daemon from the archive, guarded by a real Xen: what keeps its promise when it cannot.
+
+A pool of one host comes online alone, so one machine is enough but for the last test.  The
+emulated processor is slow: hence T = 10 s.
+"""
+import os
+import re
+import time
+
+from dom0 import ARCHIVE, lives, script
+from xenrig.host import DISK, DISK_BYTES, HostReset
+
+INTERVAL_S, TIMEOUT_S, HEARTBEAT_WATCHDOG_S, STATEFILE_WATCHDOG_S = 2, 10, 10, 15
+#: Emulated, on a machine with other work: how late or early an instant may be seen, s.
+SLACK_S = 1.5
+#: From the kill of a daemon: its last heartbeat is up to an interval (and a whole second) old.
+EARLIEST_S = HEARTBEAT_WATCHDOG_S - INTERVAL_S - 1 - SLACK_S
+
+CONFIG = "/etc/xensource/xhad.conf"
+RECORD = "/run/xha/watchdog.json"
+IDS = "/var/run/xhad.wd.id"
+UUIDS = ["10000000-0000-4000-8000-00000000000{}".format(index) for index in range(2)]
+
+
+def configuration(local, hosts, mode):
+    """The text of xhad.conf for host ``local`` of ``hosts`` hosts on the loop-back interface."""
+    return """<?xml version="1.0" encoding="utf-8"?>
+<xhad-config version="1.0"><common-config>
+<GenerationUUID>11111111-2222-3333-4444-555555555555</GenerationUUID><UDPport>694</UDPport>
+{members}<parameters>
+<HeartbeatInterval>{t}</HeartbeatInterval><HeartbeatTimeout>{T}</HeartbeatTimeout>
+<StateFileInterval>{t}</StateFileInterval><StateFileTimeout>{T}</StateFileTimeout>
+<HeartbeatWatchdogTimeout>{Wh}</HeartbeatWatchdogTimeout>
+<StateFileWatchdogTimeout>{Ws}</StateFileWatchdogTimeout>
+<BootJoinTimeout>60</BootJoinTimeout><EnableJoinTimeout>60</EnableJoinTimeout>
+</parameters></common-config><local-config><localhost><HostID>{local}</HostID>
+<HeartbeatInterface>lo</HeartbeatInterface><StateFile>{disk}</StateFile>
+<WatchdogMode>{mode}</WatchdogMode></localhost></local-config></xhad-config>
+""".format(t=INTERVAL_S, T=TIMEOUT_S, Wh=HEARTBEAT_WATCHDOG_S, Ws=STATEFILE_WATCHDOG_S,
+           local=UUIDS[local], disk=DISK, mode=mode, members="".join(
+               "<host><HostID>{}</HostID><IPaddress>127.0.0.{}</IPaddress></host>\n".format(
+                   UUIDS[index], index + 1) for index in range(hosts))).encode()
+
+
+def xha(host, *arguments):
+    """Run a command of the archive."""
+    return host.run(ARCHIVE, *arguments)
+
+
+def succeed(host, *arguments):
+    """Run a command of the archive that has to succeed; what it prints."""
+    done = xha(host, *arguments)
+    assert done.code == 0, done
+    return done.out
+
+
+def new_pool(host, local=0, hosts=1):
+    """A configuration and an initialised State-File."""
+    host.run("mkdir", "-p", os.path.dirname(CONFIG))
+    host.put(configuration(local, hosts, "HYPERVISOR"), CONFIG)
+    host.run("dd", "if=/dev/zero", "of=" + DISK, "bs=1M", "count={}".format(DISK_BYTES >> 20))
+    succeed(host, "set-pool-state", "init")
+
+
+def online(host):
+    """A pool of one host, online; the daemon's pid."""
+    new_pool(host)
+    began_s = time.monotonic()
+    succeed(host, "start-daemon")
+    assert succeed(host, "host-state").strip() == "Online"
+    return succeed(host, "pid").strip(), time.monotonic() - began_s
+
+
+def kill(host, signal, pid):
+    """Signal a process of the host; when."""
+    killed_s = time.monotonic()
+    host.spawn("kill", "-" + signal, pid)
+    return killed_s
+
+
+def fired_after(host, killed_s, measured, what):
+    """Check that Xen reset the host as the heartbeat watchdog promises; tell the time."""
+    seen = host.wait_reset(killed_s, 90)
+    assert seen.fired_s is not None, seen
+    measured(what + ": Xen fires", seen.fired_s - killed_s)
+    measured("... and the machine is reset after", seen.reset_s - seen.fired_s)
+    assert EARLIEST_S < seen.fired_s - killed_s < HEARTBEAT_WATCHDOG_S + SLACK_S
+
+
+def test_an_armed_host_that_works_stays_up_and_stops_in_peace_when_disarmed(host, measured):
+    _, took_s = online(host)
+    measured("start-daemon until online, one host", took_s)
+    assert '"armed": true' in host.run("cat", RECORD).out
+    assert host.run("cat", IDS).out == "1\n2\n"
+    assert host.run("stat", "-c", "%a", RECORD, IDS).out.split() == ["600", "600"]
+    assert lives(host, HEARTBEAT_WATCHDOG_S + STATEFILE_WATCHDOG_S + 5)
+    succeed(host, "disarm-fencing")
+    assert host.run("ls", RECORD, IDS).code != 0
+    succeed(host, "stop-daemon")
+    assert lives(host, STATEFILE_WATCHDOG_S + 3)
+
+
+def test_a_daemon_that_is_killed_takes_its_host_with_it(host, measured):
+    pid, _ = online(host)
+    fired_after(host, kill(host, "9", pid), measured, "kill -9 of the daemon")
+
+
+def test_a_daemon_that_hangs_takes_its_host_with_it(host, measured):
+    pid, _ = online(host)
+    fired_after(host, kill(host, "STOP", pid), measured, "SIGSTOP of the daemon")
+
+
+def test_sigterm_to_an_armed_daemon_ends_it_and_the_host_says_so_and_is_reset(host, measured):
+    online(host)
+    stopped_s = time.monotonic()
+    stopped = xha(host, "stop-daemon")
+    assert stopped.code == 0
+    assert "will be reset" in stopped.err
+    fired_after(host, stopped_s, measured, "stop-daemon while armed")
+
+
+def test_a_start_beside_armed_timers_is_refused_and_the_host_still_reset(host, measured):
+    pid, _ = online(host)
+    killed_s = kill(host, "9", pid)
+    while host.run("kill", "-0", pid).code == 0:
+        pass
+    began_s = time.monotonic()
+    refused = xha(host, "start-daemon")
+    measured("a refused start takes", time.monotonic() - began_s)
+    assert refused.code == 4, refused
+    assert "died while this host was armed" in refused.err
+    assert "within {} s".format(STATEFILE_WATCHDOG_S) in refused.err
+    fired_after(host, killed_s, measured, "kill -9, with a start in between")
+
+
+def test_cleanup_by_hand_ends_armed_timers_with_a_warning_and_then_a_start_is_good(host):
+    pid, _ = online(host)
+    assert xha(host, "cleanup-watchdog").code == 15
+    killed_s = kill(host, "9", pid)
+    while host.run("kill", "-0", pid).code == 0:
+        pass
+    cleaned = xha(host, "cleanup-watchdog")
+    assert cleaned.code == 0, cleaned
+    text = cleaned.out + cleaned.err
+    assert "WARNING" in text and "was armed" in text
+    assert "Timer 1 stopped." in text and "Timer 2 stopped." in text
+    assert lives(host, STATEFILE_WATCHDOG_S + 3)
+    assert host.find("fired", killed_s) is None
+    succeed(host, "start-daemon")
+    succeed(host, "disarm-fencing")
+    succeed(host, "stop-daemon")
+
+
+def test_a_start_without_free_timers_is_refused_and_says_who_may_hold_them(host):
+    new_pool(host)
+    assert script(host, "take", 2).code == 0
+    refused = xha(host, "start-daemon")
+    assert refused.code == 4, refused
+    assert "no free watchdog timer" in refused.err
+    assert re.search("xenwatchdogd.*xen_wdt.*cleanup-watchdog --force", refused.err, re.S)
+    freed = xha(host, "cleanup-watchdog", "--force")
+    assert freed.code == 0, freed
+    succeed(host, "start-daemon")
+    succeed(host, "disarm-fencing")
+    succeed(host, "stop-daemon")
+
+
+def test_a_host_that_loses_the_vote_fences_itself_at_once(host, measured):
+    """Beside it runs a peer of lower index, which a tie favours; then nothing is heard."""
+    new_pool(host, local=1, hosts=2)
+    peer = ["--run-dir=/run/peer", "--config=/etc/xensource/peer.conf"]
+    host.put(configuration(0, 2, "NONE"), "/etc/xensource/peer.conf")
+    host.spawn(ARCHIVE, "start-daemon", *peer, log="/var/log/peer.log")
+    succeed(host, "start-daemon", "--enable-faults")
+    assert lives(host, HEARTBEAT_WATCHDOG_S + STATEFILE_WATCHDOG_S)
+    cut_s = time.monotonic()
+    try:
+        succeed(host, "fault", "set", "heartbeat.send.drop=all")
+        succeed(host, "fault", "set", "heartbeat.receive.drop=all")
+    except HostReset:
+        raise AssertionError("fenced before it was cut off")
+    seen = host.wait_reset(cut_s, 120)
+    measured("cut 1|1 to the loser's reset, T = 10", seen.reset_s - cut_s)
+    assert seen.fired_s is None, "a watchdog had to do it: " + seen.text
+    assert "rebooting machine" in seen.text
