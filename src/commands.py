@@ -143,10 +143,10 @@ def _write_statefile(arguments: Arguments) -> int:
 
 def _write_offline(verb: str, arguments: Arguments) -> int:
     """Change the State-File from here; never beside a daemon, whose record it is."""
-    from xha import config, sfadmin
+    from xha import configfile, sfadmin
     paths = paths_of(arguments)
     refuse_beside_daemon(paths)
-    cli.say("", sfadmin.write_statefile(verb, config.load(arguments["--config"]), paths))
+    cli.say("", sfadmin.write_statefile(verb, configfile.load(arguments["--config"]), paths))
     return ExitCode.SUCCESS
 
 
@@ -156,11 +156,11 @@ def _dump_statefile(arguments: Arguments) -> int:
 
 def _dump(arguments: Arguments, form: str) -> int:
     """Show a State-File: the named one, or that of the configuration."""
-    from xha import config, sfadmin
+    from xha import configfile, sfadmin
     if arguments.get("--diff"):
         cli.say(sfadmin.diff(arguments["BEFORE"], arguments["AFTER"]), "")
         return ExitCode.SUCCESS
-    settings = None if arguments["PATH"] else config.load(arguments["--config"])
+    settings = None if arguments["PATH"] else configfile.load(arguments["--config"])
     path = settings.local.statefile if settings else arguments["PATH"]
     if arguments.get("--watch"):
         sfadmin.watch(path, settings, lambda text: cli.say(text, ""), os.isatty(1))

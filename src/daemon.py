@@ -32,8 +32,8 @@ import time
 import traceback
 from typing import Iterable, Set, Tuple
 
-from xha import __version__, actions, config, events, faultpoints, nic, realtime, sfdevice
-from xha import statefile, syslogger, timing
+from xha import __version__, actions, config, configfile, events, faultpoints, nic
+from xha import realtime, sfdevice, statefile, syslogger, timing
 from xha.actions import Watchdog, log
 from xha.control import ControlServer
 from xha.errors import ExitCode, XhaError
@@ -77,7 +77,7 @@ def run(options: DaemonOptions) -> int:
     """
     logger = None
     try:
-        settings = config.load(options.config)
+        settings = configfile.load(options.config)
         realtime.settle()
         lock = realtime.take_lock(options.paths.lock)
         assert lock >= 0
@@ -132,6 +132,8 @@ class _Daemon(World):
         self._worker = statefile.StateFileWorker(
             local.statefile, len(common.hosts), now_ms, self._faults)
         self._say_all(realtime.raise_priority(options.require_realtime))
+        if options.require_realtime:
+            self._say_all(realtime.lock_memory(required=True))
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
             weight=1, offset_ms=lambda: random.randint(
@@ -140,6 +142,7 @@ class _Daemon(World):
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._collected_at_ms = now_ms()
         self._announced = False
+        self._mute = False
         self._service = Service(self._control, self._node, self._faults, now_ms, self.say)
 
     def _open_watchdogs(self) -> Watchdogs:
@@ -220,8 +223,10 @@ class _Daemon(World):
             if self._settings.local.watchdog_mode is WatchdogMode.NONE:
                 self._logger.flush(LAST_WORDS_MS / 1000)
                 self._watchdogs.fence("the {} watchdog has expired".format(expired.value))
-        if self._logger.death:
-            self.die(self._logger.death)
+        if self._logger.death and not self._mute:
+            # A host that cannot speak is not a host that must die.
+            self._mute = True
+            tell_starter(-1, "messages are lost, their thread died: " + self._logger.death)
         if not self._announced and view.incarnation:
             self._announced = True
             self.say(log("daemon-started", version=__version__, host=view.me,
@@ -280,7 +285,7 @@ class _Daemon(World):
             self.say(log("watchdog-refresh-failed", watchdog="closed", reason=str(error)))
 
     def record_armed(self) -> str:
-        self._say_all(realtime.lock_memory(self._options.require_realtime))
+        self._say_all(realtime.lock_memory())
         try:
             self._watchdogs.record_armed()
         except WatchdogError as error:

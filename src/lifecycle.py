@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any, Dict, List, Tuple
 
-from xha import cli, client, config, daemonlock
+from xha import cli, client, configfile, daemonlock
 from xha.config import Common
 from xha.errors import ExitCode, XhaError
 from xha.options import REPORT_MAX
@@ -43,7 +43,7 @@ def start(paths: Paths, config_path: str, words: List[str]) -> int:
     """
     if client.daemon_answers(paths):
         raise XhaError(ExitCode.DAEMON_PRESENT, "a daemon runs on this host")
-    settings = config.load(config_path)
+    settings = configfile.load(config_path)
     child, reports = _spawn(["--config=" + os.path.abspath(config_path)] + words)
     try:
         return _wait_until_online(paths, child, reports, start_bound_s(settings.common))

@@ -51,19 +51,10 @@ def uncertain_until_ms(view: View, peer: Peer) -> int:
     noticed_ms = peer.advanced_at_ms
     sealed = peer.record is not None and peer.record.seal is not None
     if sealed and noticed_ms != NEVER and not _maybe_sr2(view, peer):
-        return noticed_ms + timing.certain_after_write_ms(common)
-    # Nothing but its own timers bounds it, and evidence of rule 2 (or xhad's own rules) may
-    # have moved either: the larger time-out, from the later of its last signs.
-    until_ms = NEVER
-    if noticed_ms != NEVER:
-        until_ms = noticed_ms + common.statefile_watchdog_timeout_ms
-    if peer.own_member_at_ms != NEVER:
-        until_ms = max(until_ms, peer.own_member_at_ms + max(
-            common.heartbeat_watchdog_timeout_ms, common.statefile_watchdog_timeout_ms))
-    if until_ms == NEVER:
+        return timing.certain_at_ms(common, True, noticed_ms, noticed_ms)
+    if noticed_ms == NEVER and peer.own_member_at_ms == NEVER:
         return NEVER
-    return until_ms + timing.beat_ms(common) + timing.drift_ms(
-        timing.longest_watchdog_ms(common)) + timing.RESET_MS
+    return timing.certain_at_ms(common, False, noticed_ms, peer.own_member_at_ms)
 
 
 def _maybe_sr2(view: View, peer: Peer) -> bool:

@@ -220,3 +220,14 @@ def test_a_dead_daemon_whose_parent_has_not_looked_yet_is_gone(start, place):
     """The end-to-end rig, and a service manager, are such parents."""
     assert start("Online") == 0     # This process is the parent, and does not wait for it.
     assert lifecycle.stop(place) == 0
+
+
+def test_a_pipe_in_the_place_of_the_configuration_is_6_and_waits_for_nobody(tmp_path):
+    """Source: spec 6: a script that hangs stops HA on that host."""
+    from xha import configfile
+    pipe = str(tmp_path / "xhad.conf")
+    os.mkfifo(pipe)
+    with pytest.raises(XhaError) as refused:
+        configfile.load(pipe)
+    assert refused.value.code == 6
+    assert "pipe" in str(refused.value)

@@ -24,8 +24,9 @@ SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xen
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
           "faultpoints"}
-PROGRAM = {"__init__", "node", "daemon", "service", "lifecycle", "report", "client", "cli",
-           "usage", "options", "commands", "sfadmin", "sfdump", "sandbox", "tour"}
+PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lifecycle", "node",
+           "options", "report", "sandbox", "sandboxfacts", "sandboxhost", "service", "sfadmin",
+           "sfdump", "tour", "usage"}
 
 # layer       may import                                   because
 LAYERS = [
