@@ -25,6 +25,11 @@ sys.modules["xha"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["xha"])
 
 
+def pytest_addoption(parser):
+    """``--rewrite`` records what the stories in tests/scenarios give now."""
+    parser.addoption("--rewrite", action="store_true", help="record the stories' traces anew")
+
+
 @pytest.fixture(scope="session")
 def archive():
     """The path of the built archive; ``XHA_PYZ`` names another than dist/xha.pyz."""

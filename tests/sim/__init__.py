@@ -1,0 +1,1 @@
+"""A pool in one process: real hosts (core and formats) in a virtual world."""
