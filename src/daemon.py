@@ -127,13 +127,14 @@ class _Daemon(World):
         self._control.open()
         if self._faults.enabled:
             self.say(log("fault-points-enabled"))
-        self._watchdogs = self._open_watchdogs()
-        self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._worker = statefile.StateFileWorker(
             local.statefile, len(common.hosts), now_ms, self._faults)
         self._say_all(realtime.raise_priority(options.require_realtime))
         if options.require_realtime:
             self._say_all(realtime.lock_memory(required=True))
+        # Last of what can fail, and after any change of cgroup, which the timers' process shares.
+        self._watchdogs = self._open_watchdogs()
+        self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
             weight=1, offset_ms=lambda: random.randint(
