@@ -158,6 +158,11 @@ class FaultHandling:
     def _meet(self, now_ms: int, meeting: Meeting) -> Optional[Step]:
         """One wait of a rendezvous; hosts that do not come in time are taken out."""
         view = self._view
+        if now_ms <= self._entered_at_ms:
+            # A phase is sent before it is left: who sees nobody would otherwise be through with
+            # FHREADY before anybody was told of it.
+            view.wake(now_ms + 1)
+            return None
         late = False
         for host in (view.liveset & view.heartbeat_domain).minus(view.me):
             heartbeat = view.peers[host].heartbeat

@@ -326,8 +326,8 @@ class Membership:
         if heartbeat.sr2 and not view.sr2 and (
                 view.joining or view.online and not view.statefile_access):
             view.set_sr2(now_ms, True)
-        if heartbeat.phase is Phase.FHREADY and peer.index in view.liveset:
-            self._summoned = True
+        if heartbeat.phase >= Phase.FHREADY and peer.index in view.liveset:
+            self._summoned = True  # A later phase than FHREADY: those datagrams were lost.
 
     def _datagram_refused(self, now_ms: int, event: events.DatagramRefused) -> None:
         self._acceptance.refuse(now_ms, event.cause, event.source)

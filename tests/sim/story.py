@@ -18,6 +18,7 @@ import re
 from typing import Any, Callable, Dict, List, Tuple
 
 from xha import events
+from xha.actions import Log
 from xha.catalogue import Catalogue
 from xha.published import PoolState
 
@@ -214,7 +215,14 @@ class Story:
             if last_ms is not None and entry.at_ms - last_ms < REPEAT_MS:
                 return None
             self._said_ms[key] = entry.at_ms
-        return (level, self._catalogue.text_of(entry.content))
+        return (level, self._catalogue.text_of(_rounded(entry.content)))
+
+
+def _rounded(message: Log) -> Log:
+    """The message with durations of whole tenths of a second: a story is no measurement."""
+    return message._replace(fields=tuple(
+        (name, value // 100 * 100 if name in ("ms", "left_ms") else value)
+        for name, value in message.fields))
 
 
 def _state_of(host: Any) -> str:
