@@ -3,12 +3,14 @@
     python3 build.py archive
     python3 -m pytest -n 6 tests/e2e          # -n: pytest-xdist; a pool mostly waits
 
-``XHA_PYZ`` names another archive, ``XHA_PYTHON`` the interpreter to run it with.  The measured
+``XHA_PYZ`` names another archive, ``XHA_PYTHON`` the interpreter to run it with,
+``XHA_E2E_LOGS`` a folder to keep the daemons' logs in, also of tests that pass.  The measured
 times go to dist/e2e-times.json, beside those of the original on the same machine.
 """
 
 import json
 import os
+import re
 import statistics
 
 import pytest
@@ -51,10 +53,23 @@ def pool_of(archive, request):
         for pool in pools:
             pool.disk.check()
             for host in pool.hosts:
-                assert "Traceback" not in host.log(), "host {}: {}".format(host.index, host.log())
+                for never in ("Traceback", "Message without text"):
+                    assert never not in host.log(), "host {}: {}".format(host.index, host.log())
     finally:
         for pool in pools:
+            keep_logs(request.node.name, pool)
             pool.close()
+
+
+def keep_logs(name, pool):
+    """Keep the daemons' logs, also of a test that passed, in the folder XHA_E2E_LOGS."""
+    folder = os.environ.get("XHA_E2E_LOGS")
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+        for host in pool.hosts:
+            place = "{}.{}.log".format(re.sub("[^a-z0-9]+", "-", name.lower())[:80], host.index)
+            with open(os.path.join(folder, place), "w") as file:
+                file.write(host.log())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from rig import view
-from stateformat import ACTIVE, INIT, pool_state
+from rig.stateformat import ACTIVE, INIT, pool_state
 
 
 @pytest.fixture
@@ -32,7 +32,6 @@ def test_start_query_and_stop_as_xapi_does(pool_of):
     assert host.command("host-state").out.strip() == "Online"
     assert host.command("start-daemon", "--config=" + host.config).code == 15
     assert host.command("write-statefile", "init", "--config=" + host.config).code == 15
-    assert pool_state(pool.disk.peek(0)) == ACTIVE
     assert view.parse(host.must("query-liveset").out).live == (0,)
     pid = int(host.must("pid").out)
     # The pid is one of the pool's own namespace: look from inside.

@@ -1,5 +1,7 @@
 """A host dies: the survivors drop it, and not before it is certain to have been reset."""
 
+import time
+
 Ws, Wh = 8.0, 5.0
 
 
@@ -33,9 +35,19 @@ def test_a_daemon_that_dies_and_returns_at_once_joins_after_its_old_self_is_drop
     pool.wait_live([0, 1, 2], [0, 1, 2], 50, since)
 
 
-def test_two_hosts_crash_at_once(pool_of):
+def test_two_hosts_crash_at_once_and_return_at_once(pool_of, measured):
     pool = pool_of(4)
     pool.form()
     crashed_at = pool.crash(1)
     pool.crash(3)
     pool.wait_live([0, 2], [0, 2], 60, crashed_at)
+    pool.network.heal()
+    since = pool.start([1, 3])
+    everybody = [0, 1, 2, 3]
+    measured("two hosts rejoin at once",
+             pool.wait_live(everybody, everybody, 50, since) - since)
+    stay_until = time.monotonic() + 8
+    while time.monotonic() < stay_until:
+        for host in pool.hosts:
+            assert host.running and host.watch.now.live == (0, 1, 2, 3)
+        time.sleep(0.2)

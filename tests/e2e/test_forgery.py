@@ -10,7 +10,7 @@ import pytest
 
 from rig.host import GENERATION_UUID, uuid
 from rig.network import address
-from stateformat import heartbeat
+from rig.stateformat import heartbeat
 
 BOTH = (0, 1)
 

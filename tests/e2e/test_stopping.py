@@ -4,7 +4,7 @@ import signal
 import time
 
 from rig.host import FENCED, KILLED
-from stateformat import ACTIVE, INVALID, excluded, pool_state
+from rig.stateformat import ACTIVE, INVALID, excluded, pool_state
 
 Wh, Ws = 5.0, 8.0
 
@@ -14,6 +14,7 @@ def test_a_host_leaves_on_purpose_and_comes_back(pool_of, measured):
     pool = pool_of(3)
     pool.form()
     leaver = pool.hosts[2]
+    time.sleep(2)       # it has read that the pool is active
     leaver.must("disarm-fencing")
     asked_at = time.monotonic()
     leaver.must("set-excluded", "--config=" + leaver.config)
@@ -29,6 +30,19 @@ def test_a_host_leaves_on_purpose_and_comes_back(pool_of, measured):
     measured("rejoin after an exclusion",
              pool.wait_live([0, 1, 2], [0, 1, 2], 50, since) - since)
     pool.wait([0, 1, 2], lambda view: view.excluded == (), 15, "nobody is excluded")
+
+
+def test_a_host_may_leave_as_soon_as_it_is_online(pool_of):
+    """Its own pending "active" counts at once (spec 5, "Pool state, always")."""
+    pool = pool_of(2)
+    pool.initialise()
+    since = pool.start()
+    pool.wait_live([0, 1], [0, 1], 30, since)
+    leaver = pool.hosts[1]
+    leaver.must("disarm-fencing")
+    leaver.must("set-excluded", "--config=" + leaver.config)
+    assert leaver.daemon.wait(10) == 19
+    pool.wait([0], lambda view: view.live == (0,) and view.excluded == (1,), 45, "it has left")
 
 
 def test_a_restart_right_after_a_clean_exit_joins_again(pool_of, measured):

@@ -23,7 +23,7 @@ import time
 from time import monotonic
 from typing import Any, Callable, Dict, List, Optional, Sequence, cast
 
-from rig import namespaces, storage
+from rig import namespaces, stateformat, storage
 from rig.host import SETTINGS, Host, Parts
 from rig.namespaces import Door, RigError
 from rig.network import Network
@@ -203,15 +203,22 @@ class Pool:
         return monotonic()
 
     def form(self) -> float:
-        """Initialise, start all and wait until all are online; gives the seconds it took.
+        """Initialise, start all, wait until the pool is active; gives the seconds it took.
 
-        Counted from the start of the last daemon to the last one's first "Online".
+        Counted from the start of the last daemon to the last one's first "Online".  The pool
+        state active reaches the disk a cycle later.
         """
         self.initialise()
         since = self.start()
         everybody = tuple(range(len(self.hosts)))
-        return self.wait(everybody, lambda view: view.live == everybody, 40.0,
-                         "all online in one liveset", since) - since
+        took_s = self.wait(everybody, lambda view: view.live == everybody, 40.0,
+                           "all online in one liveset", since) - since
+        deadline = monotonic() + 5.0
+        while stateformat.pool_state(self.disk.peek(0)) != stateformat.ACTIVE:
+            if monotonic() > deadline:
+                raise RigError("the pool is not active 5 s after it formed")
+            time.sleep(0.05)
+        return took_s
 
     def wait(self, hosts: Sequence[int], holds: Callable[[View], bool], within_s: float,
              what: str, since: float = 0.0) -> float:

@@ -93,6 +93,8 @@ class Watch:
         self._path = path
         #: (instant of the look, seconds of CLOCK_MONOTONIC; the view), changes only.
         self.changes = []  # type: List[Tuple[float, View]]
+        # When the last of the changes was last seen to hold.
+        self._looked_at = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, daemon=True)
         self._thread.start()
@@ -103,6 +105,7 @@ class Watch:
             view = look(self._path)
             if not self.changes or self.changes[-1][1] != view:
                 self.changes.append((at, view))
+            self._looked_at = at
 
     @property
     def now(self) -> View:
@@ -110,11 +113,13 @@ class Watch:
         return self.changes[-1][1] if self.changes else ABSENT
 
     def first(self, holds: Callable[[View], bool], since: float = 0.0) -> Optional[float]:
-        """When a view for which ``holds`` was first seen at or after ``since``."""
+        """When a view for which ``holds`` was first seen by a look at or after ``since``."""
+        looked_at = self._looked_at
         changes = list(self.changes)
-        for place, (at, view) in enumerate(changes):
-            last = place + 1 == len(changes)
-            if holds(view) and (last or changes[place + 1][0] >= since):
+        ends = [at for at, _ in changes[1:]] + [looked_at]
+        for (at, view), end in zip(changes, ends):
+            # What ended with a look after ``since`` may have ended before it: it does not count.
+            if holds(view) and (at >= since or (end is looked_at and end >= since)):
                 return max(at, since)
         return None
 
