@@ -190,31 +190,38 @@ def test_every_parameter_and_result_has_a_type(path):
                 assert known, where(path, node) + " " + argument.arg
 
 
-def records_with_fields():
-    """The names of all record classes with two fields or more."""
-    found = set()
-    for path in ROOMS:
-        for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.ClassDef) and any(
-                    isinstance(mark, ast.Name) and mark.id == "record"
-                    for mark in node.decorator_list):
-                fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
-                if len(fields) >= 2:
-                    found.add(node.name)
-    return found
+def records_of(path):
+    """The names of a module's own record classes with two fields or more."""
+    for node in tree_of(path).body:
+        if isinstance(node, ast.ClassDef) and any(
+                isinstance(mark, ast.Name) and mark.id == "record"
+                for mark in node.decorator_list):
+            if len([item for item in node.body if isinstance(item, ast.AnnAssign)]) >= 2:
+                yield node.name
 
 
-RECORDS = records_with_fields()
+RECORDS = {room(path): set(records_of(path)) for path in ROOMS}
+
+
+def is_record(function, own, imported):
+    """Whether a call of ``function`` builds a record of two fields or more."""
+    if isinstance(function, ast.Name):
+        return function.id in own or function.id in imported
+    return (isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
+            and function.attr in RECORDS.get(function.value.id, ()))
 
 
 @pytest.mark.parametrize("path", ROOMS, ids=room)
 def test_records_are_built_with_keywords(path):
-    assert RECORDS
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+    assert {"Heartbeat", "HostRecord"} <= RECORDS["published"]
+    tree = tree_of(path)
+    imported = {alias.asname or alias.name for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) for alias in node.names
+                if alias.name in RECORDS.get(node.module.rpartition(".")[2], ())}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and is_record(node.func, RECORDS[room(path)], imported):
             positional = [item for item in node.args if not isinstance(item, ast.Starred)]
-            assert name not in RECORDS or not positional, where(path, node)
+            assert not positional, where(path, node)
 
 
 def logs(call):
