@@ -2,7 +2,8 @@
 
 Each host has ``eth0`` with 10.99.0.(i+1), or fd00:99::(i+1), on a cable to
 port ``p<i>`` of the switch.  A cut drops the frames from one port to another;
-a cut of both ways is two of them.
+a cut of both ways is two of them.  A one-way cut drops datagrams alone, and
+lets the other way live.
 """
 
 import random
@@ -68,8 +69,13 @@ class Network:
         lines = ["add table bridge rig", "flush table bridge rig",
                  "add chain bridge rig cuts { type filter hook forward priority 0; }"]
         for source, destination in sorted(self._cut):
-            lines.append('add rule bridge rig cuts iifname "p{}" oifname "p{}" drop'.format(
-                source, destination))
+            way = 'add rule bridge rig cuts iifname "p{}" oifname "p{}" '.format(
+                source, destination)
+            if (destination, source) in self._cut:
+                lines.append(way + "drop")
+            else:
+                # Without answers to its ARP the other way would fall silent too, in a while.
+                lines += [way + "ip protocol udp drop", way + "ip6 nexthdr udp drop"]
         self._door.must("nft", "-f", "-", given="\n".join(lines) + "\n")
 
     def part(self, *groups: Sequence[int]) -> None:
