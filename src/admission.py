@@ -15,7 +15,7 @@ already proposed it, it was merely accepted a moment before we noticed.)
 Source: spec 5, "Letting others join".
 """
 
-from xha.hostset import EMPTY, HostSet
+from xha.hostset import EMPTY
 from xha.published import Phase
 from xha.view import Peer, View
 

@@ -27,5 +27,6 @@ def is_compiled() -> bool:
     """Whether crcmod's compiled part does the work."""
     import sys
 
-    import crcmod  # (the package rebinds the name of its submodule: hence sys.modules)
-    return bool(getattr(sys.modules["crcmod.crcmod"], "_usingExtension"))
+    import crcmod
+    # The package rebinds the name of its submodule; only sys.modules still has it.
+    return bool(getattr(sys.modules[crcmod.mkCrcFun.__module__], "_usingExtension"))

@@ -222,7 +222,7 @@ def calm_collector() -> None:
     gc.disable()
     gc.collect()
     if hasattr(gc, "freeze"):  # Since Python 3.7.
-        gc.freeze()
+        gc.freeze()  # novm
 
 
 def collect() -> int:
