@@ -11,7 +11,6 @@ most one message for people.  An exception that nobody caught is 127, its
 traceback in syslog and in the log.
 """
 
-import sys
 from posix import environ, geteuid, write
 
 TYPE_CHECKING = False
