@@ -245,6 +245,30 @@ Usage: xha.pyz ha_null [ARGUMENT ...]
 """,
 }  # type: Dict[str, str]
 
+#: The command that needs no daemon of this host, and so none of the common options.
+_SANDBOX = """A pool of real daemons on this one machine, to look at and to break.
+
+Usage: xha.pyz sandbox [options]
+
+The hosts are processes, the network is the loopback interface, the shared disk is a file, and
+a host that is reset is a daemon that ends: nothing here can harm this machine, and nothing is
+left behind.  Needs no root.  In a terminal there is a live picture; in a pipe, lines.
+Commands are read from standard input; the first is `help`.
+
+Ends with 0; with 1 when a command that came through a pipe was refused; with 2 when the pool
+did not form, or the tour did not see what it expected.
+
+Options:
+  --hosts=N        how many hosts, 1 to 16 [default: 3]
+  --tour           play a guided failover of about 90 s, and end
+  --watchdog=MODE  USER: a process resets a host in time; NONE: nothing does [default: USER]
+  --timeout=T      T1 and T2 in seconds, 3 to 300; all others follow [default: 5]
+  --dir=DIR        an empty directory to work in, instead of a private one
+  --keep           leave the directory: configurations, logs and the State-File
+  --no-color       no colours; NO_COLOR in the environment does the same
+  -h, --help       this text
+"""
+
 #: The original's names of commands that are called as ours are.
 SAME_AS = {
     "ha_query_liveset": "query-liveset", "ha_propose_master": "propose-master",
@@ -271,6 +295,8 @@ def top() -> str:
 
 def help_of(command: str) -> str:
     """The help of a command: its docopt text."""
+    if command == "sandbox":
+        return _SANDBOX
     same = SAME_AS.get(command)
     text = _TEXTS[same or command]
     if same:
