@@ -142,6 +142,7 @@ class Acceptance:
         before = peer.heartbeat
         peer.heartbeat = heartbeat
         peer.heard_at_ms = received_at_ms
+        peer.heard_since_ms = min(view.listened_at_ms, received_at_ms)
         peer.heartbeat_discount_ms = 0
         if peer.index in heartbeat.current_liveset:
             peer.own_member_at_ms = received_at_ms

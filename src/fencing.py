@@ -19,7 +19,8 @@ reset.  It never moves back.
 The one exception is survival rule 2, when nobody has a State-File to write
 to.  There the proof is what the others publish: heartbeat i, received at r,
 says "I last heard you a ms ago", so host i had heard us at r - a at the
-latest.  The oldest such moment over all others is the moment by which
+latest (where r is the earliest instant at which it can have arrived: it may
+have waited in our socket while we were frozen).  The oldest such moment over all others is the moment by which
 everybody provably had heard us; the timer may stand at that moment + Ws.  It
 is evidence, not a kick: a cut under rule 2 stops it.
 
@@ -76,7 +77,8 @@ class Fencing:
             age_ms = heartbeat.since_heartbeat_ms[view.me]
             if age_ms < 0:
                 return
-            oldest_ms = min(oldest_ms, peer.heard_at_ms - age_ms)
+            # Not ``heard_at_ms``: that is when this host took it in.
+            oldest_ms = min(oldest_ms, peer.heard_since_ms - age_ms)
         self._move(Watchdog.STATEFILE,
                    oldest_ms + view.common.statefile_watchdog_timeout_ms)
 

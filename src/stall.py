@@ -32,7 +32,7 @@ class Stall:
     """Notices gaps in this host's own attention."""
 
     __slots__ = ("_view", "_stepped_at_ms", "_gaps_ms", "_off", "_undrained", "_gap_ended_ms",
-                 "_longest_ms")
+                 "_longest_ms", "_ticked_at_ms")
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -43,11 +43,17 @@ class Stall:
         self._undrained = False
         self._gap_ended_ms = NEVER
         self._longest_ms = timing.patience_ms(view.common)
+        self._ticked_at_ms = NEVER
 
     def stepped(self, now_ms: int, drained: bool) -> None:
         """The core is stepped.  ``drained``: no datagram that arrived before now waits."""
         last = self._stepped_at_ms
         self._stepped_at_ms = now_ms
+        if drained:
+            # The last tick's own instant is no bound: this host may have been frozen between
+            # taking the datagrams in and reading the clock.
+            self._view.listened_at_ms = self._ticked_at_ms
+            self._ticked_at_ms = now_ms
         if last != NEVER and now_ms - last >= timing.stall_gap_ms(self._view.common):
             if self._count(now_ms, now_ms - last, "the daemon was not run"):
                 for peer in self._view.peers:

@@ -27,7 +27,8 @@ from xha.published import (NEVER, NO_MASTER, FencingMode, GlobalRecord, Heartbea
 class Peer:
     """What is known of one configured host, the local one included."""
 
-    __slots__ = ("index", "uuid", "address", "heartbeat", "heard_at_ms", "own_member_at_ms",
+    __slots__ = ("index", "uuid", "address", "heartbeat", "heard_at_ms", "heard_since_ms",
+                 "own_member_at_ms",
                  "heartbeat_discount_ms", "sequence", "incarnation", "sealed_sequence",
                  "record", "read_before", "advanced_at_ms", "withheld_advance_at_ms",
                  "statefile_discount_ms", "unsealed_readings", "bad_since_ms",
@@ -40,6 +41,8 @@ class Peer:
         # The last accepted heartbeat, and when it was received.  Writer: acceptance.
         self.heartbeat = None  # type: Optional[Heartbeat]
         self.heard_at_ms = NEVER
+        # It did not arrive before this: a datagram may have waited in the socket.
+        self.heard_since_ms = NEVER
         # Receipt of the last accepted heartbeat that has its sender in its own liveset.
         self.own_member_at_ms = NEVER
         # The part of the present silence that is this host's own fault.  Writer: domains.
@@ -94,7 +97,7 @@ class View:
         "statefile_corrupted", "global_corrupted", "accelerate_reasons", "accelerated",
         "xapi_restart_at_ms", "xapi_error", "global_record", "lock_request", "lock_grants",
         "holding", "last_words", "burst_wanted", "loss_pending", "reading_issued_at_ms",
-        "reading_completed_at_ms", "settled", "sent_at_ms", "ended")
+        "reading_completed_at_ms", "settled", "listened_at_ms", "sent_at_ms", "ended")
 
     def __init__(self, common: "config.Common", me: HostIndex, software: str,
                  watchdog_mode: WatchdogMode, weight: int) -> None:
@@ -156,6 +159,8 @@ class View:
         self.reading_completed_at_ms = NEVER
         # No gap is being digested: what is remembered of others is current (spec 5).
         self.settled = True
+        # Every datagram that had arrived by then was taken in before this step.  Writer: stall.
+        self.listened_at_ms = NEVER
         self.sent_at_ms = NEVER
         # The daemon ends: nothing more is decided.
         self.ended = False
