@@ -43,14 +43,20 @@ class Beat:
         #: Sending begins with the first good reading of the State-File.
         self.enabled = False
 
-    def step(self, now_ms: int, drained: bool) -> None:
-        """Send what is due."""
+    def step(self, now_ms: int, drained: bool, answered: bool) -> None:
+        """Send what is due.
+
+        Args:
+            drained: no datagram that arrived before now waits.
+            answered: this step was told that a heartbeat was sent.  It begins no burst: a
+                change in each such step would send without end.
+        """
         view = self._view
         if not self.enabled or view.ended:
             return
         if self._next_at_ms == NEVER:
             self._next_at_ms = now_ms
-        if view.burst_wanted:
+        if view.burst_wanted and not answered:
             view.burst_wanted = False
             self._burst_left = timing.BURST_COUNT
             self._burst_at_ms = now_ms
@@ -61,13 +67,15 @@ class Beat:
             if self._next_at_ms <= now_ms:
                 self._next_at_ms = now_ms + view.common.heartbeat_interval_ms
             self._send(now_ms)
-        elif self._burst_left and now_ms >= self._burst_at_ms:
+        elif self._burst_left and now_ms >= self._burst_at_ms and not answered:
             self._burst_left -= 1
             self._burst_at_ms = now_ms + timing.BURST_SPACING_MS
             self._send(now_ms)
         view.wake(self._next_at_ms)
         if self._burst_left:
             view.wake(self._burst_at_ms)
+        if view.burst_wanted:
+            view.wake(now_ms)
 
     def sent(self, issued_at_ms: int, failed: Sequence[Tuple[int, str]]) -> None:
         """The heartbeat asked for last was sent to everybody, as far as this host could."""

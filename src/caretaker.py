@@ -48,8 +48,9 @@ class Caretaker:
         self._existed = existed
         self._keep = keep
         reading, self._writing = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
         self._pid = os.fork()
         if self._pid == 0:
             self._live(reading)

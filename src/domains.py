@@ -9,6 +9,9 @@ has hysteresis: who is in stays in until the time-out; who is out comes in at
 its next sign, unless joining is blocked, because the fault handler runs and
 all hosts must decide from sets that only shrink.
 
+A host that cannot read the State-File sees nobody advance, through no fault of
+theirs: they stay in until it is out itself, then all go at once.
+
 A link that works one way only is broken: a host that says, while both sides
 are in the fault handler, that it does not hear us is out.
 
@@ -19,7 +22,8 @@ means nothing.
 Source: spec 4, "hbdomain"; spec 5, "sfdomain".
 """
 
-from xha.hostset import HostSet
+from xha import timing
+from xha.hostset import EMPTY, HostSet
 from xha.published import NEVER, Phase
 from xha.view import Peer, View
 
@@ -116,17 +120,38 @@ class Domains:
     def _statefile(self, now_ms: int) -> None:
         view = self._view
         before = view.statefile_domain
+        blind = self._is_blind(now_ms)
         bits = 0
         for peer in view.peers:
-            if self.advancing(peer, now_ms) and (peer.index in before or not view.join_blocked):
-                bits |= 1 << peer.index
-                view.wake(self._statefile_deadline_ms(peer))
+            if not view.join_blocked or peer.index in before:
+                if self.advancing(peer, now_ms):
+                    bits |= 1 << peer.index
+                    view.wake(self._statefile_deadline_ms(peer))
+                elif blind and peer.index in before and peer.index != view.me:
+                    bits |= 1 << peer.index
         after = HostSet.of_bits(bits)
+        if blind and view.me not in after:
+            # Not they are silent, I do not see: nobody is seen advancing any more.
+            after = EMPTY
         if view.me in before and view.me not in after:
             self.lose_access(now_ms, "my own record has not advanced for too long")
         if not view.sr2:
             self._lost(before, after)
         self._change_statefile(after)
+
+    def _is_blind(self, now_ms: int) -> bool:
+        """Whether this host has had no good reading for too long to judge who advances.
+
+        Then others stay in the domain until this host itself, which has the same bad disk, is
+        out of it: a host that cannot read accuses nobody one by one.
+        """
+        last_ms = self._view.reading_completed_at_ms
+        if last_ms == NEVER:
+            return False
+        blind_at_ms = last_ms + timing.reading_gap_ms(self._view.common) + 1
+        if now_ms < blind_at_ms:
+            self._view.wake(blind_at_ms)
+        return now_ms >= blind_at_ms
 
     def _lost(self, before: HostSet, after: HostSet) -> None:
         if (before - after) & self._view.liveset:

@@ -273,6 +273,9 @@ class FaultHandling:
             view.log("surviving-by-rule-2", liveset=view.picture(view.liveset & keep))
         else:
             keep = keep & picture.statefile_domain
+            # Who survives by rule 1 has the State-File; rule 2, whose end waits for hosts that
+            # are being dropped, would never end.
+            view.set_sr2(now_ms, False)
             view.log("surviving-by-rule-1", liveset=view.picture(view.liveset & keep))
         condemned = view.liveset - keep
         for host in condemned:

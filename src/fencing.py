@@ -20,9 +20,9 @@ The one exception is survival rule 2, when nobody has a State-File to write
 to.  There the proof is what the others publish: heartbeat i, received at r,
 says "I last heard you a ms ago", so host i had heard us at r - a at the
 latest (where r is the earliest instant at which it can have arrived: it may
-have waited in our socket while we were frozen).  The oldest such moment over all others is the moment by which
-everybody provably had heard us; the timer may stand at that moment + Ws.  It
-is evidence, not a kick: a cut under rule 2 stops it.
+have waited in our socket while we were frozen).  The oldest such moment over
+all others is the moment by which everybody provably had heard us; the timer
+may stand at that moment + Ws.  It is evidence, not a kick: a cut under rule 2 stops it.
 
 Source: spec 3 ("Reading and writing", step 1), spec 4 (last paragraph), spec
 5 ("SR2", "Fencing"), spec 7.

@@ -152,7 +152,7 @@ class Membership:
         if not view.ended:
             if self._invalidation is None:
                 self._settle(now_ms)
-                self._beat.step(now_ms, drained)
+                self._beat.step(now_ms, drained, isinstance(event, events.HeartbeatsSent))
             else:
                 self._watch_invalid(now_ms)
             self._cycle.step(now_ms)

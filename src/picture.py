@@ -87,7 +87,8 @@ def now(facts: PoolFacts) -> List[Tuple[str, str]]:
              + "{}: {}.".format(sandboxfacts.named(hosts), text)[1:])
             for text, hosts in sandboxfacts.waits(facts)]
     if not said and sandboxfacts.calm(facts):
-        said.append(("green", "All is well: every host hears every other, and sees it write."))
+        said.append(("green", ("All is well: " if not sandboxfacts.broken(facts) else "So far ")
+                     + "every host hears every other, and sees it write."))
     if not said and any(host.answer is not None for host in facts.hosts):
         said.append(("", "Nothing is waited for."))
     return said
@@ -120,8 +121,13 @@ def _head(facts: PoolFacts, look: Look) -> List[Line]:
     first = [("bold", " xha sandbox  "), ("", look.title)]  # type: Line
     first = pad(first, look.width - len(clock)) + [("dim", clock)]
     broken = sandboxfacts.broken(facts)
-    third = [("dim", " " + look.settings + "  ")]  # type: Line
-    third += [("red", "Broken: " + broken)] if broken else [("dim", "Nothing is broken.")]
+    settings = [("dim", " " + look.settings)]  # type: Line
+    third = settings + [("dim", "  Nothing is broken.")]
+    if broken:
+        fault = [("red", " Broken: " + broken)]  # type: Line
+        third = settings + [("", " ")] + fault
+        if length(third) > look.width:
+            third = fault
     return [first, _pool(facts, look), third]
 
 
@@ -201,8 +207,10 @@ def _wrapped(text: str, width: int, lines: int) -> List[Line]:
 
 def _phase(facts: PoolFacts, host: HostFacts, width: int) -> Line:
     """The phase of the fault handler, or how long it has been so."""
-    text = "phase {}".format(host.phase.upper()) if host.state in MEMBER else "joins the pool"
     since = "{:.0f} s".format(facts.at_s - host.since_s)
+    text = host.phase.upper() if host.state in MEMBER else "joins the pool"
+    if host.state in MEMBER and len("phase  ") + len(text) + len(since) <= width:
+        text = "phase " + text
     return pad([("yellow" if host.state is State.HANDLING else "dim", text)],
                width - len(since)) + [("dim", since)]
 

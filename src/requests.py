@@ -55,9 +55,11 @@ class Requests:
     def set_excluded(self, now_ms: int, ticket: int, excluded: bool) -> None:
         """A client sets or clears this host's excluded flag."""
         view = self._view
-        if view.pool_state is not PoolState.ACTIVE:
+        # An active that this host has asked for counts at once (spec 5, "Pool state").
+        state = max(view.pool_state, self._changes.pending_state or PoolState.NONE)
+        if state != PoolState.ACTIVE:
             self._answer(ticket, ExitCode.INVALID_POOL_STATE,
-                         "the pool state is {}, not active".format(view.pool_state.name.lower()))
+                         "the pool state is {}, not active".format(PoolState(state).name.lower()))
             return
         self.exclude(excluded)
         self._wait(now_ms, ticket, excluded)

@@ -45,8 +45,10 @@ def run(words: List[str]) -> int:
         cli.say(usage.help_of("sandbox"), "")
         return ExitCode.SUCCESS
     settings = read_settings(usage.parse("sandbox", words))
+    _fill_standard_descriptors()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     directory, existed = sandboxpool.make_directory(settings.directory)
     caretaker = Caretaker(directory, existed, settings.keep)
     pool = None     # type: Optional[Pool]
@@ -102,6 +104,14 @@ def _interrupt(number: int, frame: Optional[FrameType]) -> None:
     raise KeyboardInterrupt()
 
 
+def _fill_standard_descriptors() -> None:
+    """Let nothing of ours be opened as one of the first three, which children get replaced."""
+    number = os.open(os.devnull, os.O_RDWR)
+    while number < 3:
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+
+
 def describe(pool: Pool) -> List[str]:
     """The sandbox in two short texts: its hosts and addresses, and its settings."""
     common = pool.config.common
@@ -145,7 +155,10 @@ class _Sandbox:
                 return ExitCode.INVALID_PARAMETER
             return ExitCode.SUCCESS if formed else ExitCode.SYSTEM_ERROR
         finally:
-            self._screen.close()
+            try:
+                self._watch.stop()
+            finally:
+                self._screen.close()
             for line in summary:
                 self._screen.line([("", line)])
 
@@ -175,15 +188,11 @@ class _Sandbox:
     def _talk(self) -> None:
         """Carry out commands until there are no more."""
         _offer_line_editing(self._screen)
-        while sys.stdin is not None:
+        while True:
             try:
-                line = input(_PROMPT if sys.stdin.isatty() else "")
+                line = self._next_line()
             except EOFError:
                 return
-            except UnicodeDecodeError:
-                line = "\ufffd"
-            if not sys.stdin.isatty():
-                self._screen.line([("bold", _PROMPT + line.strip())])
             try:
                 self._prompt.run(line)
             except XhaError as error:
@@ -191,6 +200,20 @@ class _Sandbox:
                 self._screen.say(str(error), "red")
             except sandboxprompt.Quit:
                 return
+
+    def _next_line(self) -> str:
+        """A line that somebody typed, or of a pipe.  Raises EOFError: there are no more."""
+        try:
+            if sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None:
+                return input(_PROMPT)
+            line = sys.stdin.readline() if sys.stdin is not None else ""
+        except UnicodeDecodeError:
+            # Refused as a command that there is not.
+            line = "?" * 3 + "\n"
+        if not line:
+            raise EOFError()
+        self._screen.line([("bold", _PROMPT + line.strip())])
+        return line
 
     def _wait_for_reader(self) -> None:
         """A long text is on the screen: go on when it was read."""

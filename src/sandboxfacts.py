@@ -160,9 +160,18 @@ def groups(hosts: List[HostFacts], texts: List[str]) -> List[Tuple[str, List[int
 
 
 def named(hosts: List[int]) -> str:
-    """``host 1``, ``hosts 0, 2``."""
-    return "{} {}".format("host" if len(hosts) == 1 else "hosts",
-                          ", ".join(str(index) for index in hosts))
+    """``host 1``, ``hosts 0, 2``, ``hosts 0-2, 4``."""
+    runs = []   # type: List[List[int]]
+    for index in hosts:
+        if runs and runs[-1][-1] == index - 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    words = []  # type: List[str]
+    for run in runs:
+        words += (["{}-{}".format(run[0], run[-1])] if len(run) > 3
+                  else [str(index) for index in run])
+    return "{} {}".format("host" if len(hosts) == 1 else "hosts", ", ".join(words))
 
 
 def waits(facts: PoolFacts) -> List[Tuple[str, List[int]]]:
@@ -216,9 +225,12 @@ def _cut_in_words(facts: PoolFacts) -> str:
                          if group_of[one] != group_of[other])
     if crossing == facts.cut:
         return " | ".join(" ".join(str(index) for index in part) for part in parts)
-    return " ".join("{}{}{}".format(one, "-/-" if (other, one) in facts.cut else "-/>", other)
-                    for one, other in sorted(facts.cut)
-                    if one < other or (other, one) not in facts.cut)
+    both = frozenset(link for link in facts.cut if link[::-1] in facts.cut)
+    words = ["{}-/-{}".format(one, other) for one, other in sorted(both) if one < other]
+    for one in sorted({one for one, _ in facts.cut - both}):
+        words.append("{}-/>{}".format(one, ",".join(
+            str(other) for sender, other in sorted(facts.cut - both) if sender == one)))
+    return " ".join(words)
 
 
 #: What ``changes`` looks at: a name, and how it is said.

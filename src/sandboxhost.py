@@ -23,6 +23,9 @@ from xha.sandboxfacts import State
 #: How long a daemon may take to say how it is, s.  It answers at once, or it hangs.
 _ANSWER_S = 0.7
 
+#: How long a killed process may take to be gone, s.
+_GONE_S = 2.0
+
 #: How the timer process begins its reason when the daemon itself asked (``userwatchdog``).
 _ASKED = "asked to fence: "
 
@@ -86,6 +89,14 @@ class Host:
         if not pid:
             raise _refuse("host {} does not run".format(self.index))
         os.kill(pid, number)
+
+    def kill(self) -> None:
+        """Let its daemon crash; returns when it is gone.  Raises XhaError (1): there is none."""
+        pid = self.pid()
+        self.signal(signal.SIGKILL)
+        until = time.monotonic() + _GONE_S
+        while self.pid() == pid and time.monotonic() < until:
+            time.sleep(0.01)
 
     def apply(self) -> None:
         """Bring the fault points of a daemon that runs to ``points``.
@@ -188,7 +199,11 @@ class Host:
                 return State.CRASHED, "watchdog NONE: nothing resets it"
             if timerrecord.runs(left.keeper):
                 within_s = min(timeout for _, timeout in left.timeouts_ms) // 1000
-                why = "" if code in (None, -signal.SIGKILL) else self._ended(code) + "; "
+                why = ""
+                if code == ExitCode.WATCHDOG_ERROR:
+                    why = "start refused (exit code 4): "
+                elif code not in (None, -signal.SIGKILL):
+                    why = self._ended(code) + "; "
                 return State.CRASHED, why + "its watchdog resets it within {} s".format(within_s)
             note = timerrecord.fired_note(self.paths, left.keeper)
             if note is None:

@@ -151,7 +151,7 @@ class Prompt:
             ("query", "HOST", "ha_query_liveset, as xapi reads it", self._query),
             ("env", "HOST", "how to use ha_* commands with it", self._env),
             ("wait", "[SECONDS]", "wait; alone: until all is at rest", self._wait),
-            ("tour", "", "the guided failover", lambda words: self._tour()),
+            ("tour", "", "the guided failover", self._play_tour),
             ("quit", "", "end all daemons and remove everything", self._quit)]
         self._commands = [Command(name=name, grammar=grammar, meaning=meaning, run=run)
                           for name, grammar, meaning, run in rows]
@@ -167,7 +167,9 @@ class Prompt:
         if not text:
             return
         words = text.split()
-        aliases = {"?": "help", "q": "quit", "exit": "quit"}  # type: Dict[str, str]
+        aliases = {"?": "help", "exit": "quit"}  # type: Dict[str, str]
+        if len(words) == 1:
+            aliases["q"] = "quit"
         name = choose(aliases.get(words[0].lower(), words[0].lower()),
                       sorted({command.name for command in self._commands}))
         command = next(one for one in self._commands if one.name == name)
@@ -235,7 +237,7 @@ class Prompt:
     # ---- breaking and mending
 
     def _kill(self, words: List[str]) -> None:
-        self._pool.hosts[self._one(words)].signal(signal.SIGKILL)
+        self._pool.hosts[self._one(words)].kill()
 
     def _pause(self, words: List[str]) -> None:
         self._pool.hosts[self._one(words)].signal(signal.SIGSTOP)
@@ -346,6 +348,10 @@ class Prompt:
             raise refuse("wait how many seconds? (0 to {})".format(_WAIT_MAX_S))
         self._watch.wait(lambda facts: False, seconds)
 
+    def _play_tour(self, words: List[str]) -> None:
+        self._none(words)
+        self._tour()
+
     def _rest(self) -> None:
         """Wait until all has been at rest for longer than anybody needs to notice a loss."""
         timeout_s = self._pool.settings.timeout_s + 1.0
@@ -357,6 +363,7 @@ class Prompt:
         raise refuse("the pool did not come to rest in {:.0f} s".format(_REST_MAX_S))
 
     def _quit(self, words: List[str]) -> None:
+        self._none(words)
         raise Quit()
 
 

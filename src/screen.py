@@ -85,9 +85,10 @@ class Screen:
         self._glyphs = picture.UTF8 if utf8 else picture.ASCII
         self._title, self._settings = title, settings
         self._lock = threading.RLock()
-        # The picture lives; it gives way to a long text; what was drawn, in which size, and
-        # the first line of the talk below it.
-        self._live = False
+        #: Whether the picture lives.
+        self.live = False
+        # It gives way to a long text; what was drawn, in which size, and the first line of the
+        # talk below it.
         self._hidden = False
         self._drawn = ""
         self._size = (0, 0)
@@ -106,21 +107,21 @@ class Screen:
             self.say("(In a terminal of {} lines there would be a live picture.)".format(needed))
             return False
         with self._lock:
-            self._live = True
+            self.live = True
             self._write(_ESCAPE + "?1049h")
         return True
 
     def close(self) -> None:
         """Give the terminal back."""
         with self._lock:
-            if self._live:
-                self._live = False
+            if self.live:
+                self.live = False
                 self._write(RESTORE)
 
     def show(self, before: PoolFacts, after: PoolFacts) -> None:
         """What is known may have changed."""
         with self._lock:
-            if not self._live:
+            if not self.live:
                 for line in changes(before, after):
                     self.line([("dim", "{:7.1f} s  ".format(after.at_s)), ("", line)])
             elif not self._hidden:
@@ -129,7 +130,7 @@ class Screen:
     def status(self, facts: PoolFacts) -> None:
         """The picture once, among the lines; where it lives, nothing."""
         with self._lock:
-            if not self._live:
+            if not self.live:
                 for line in picture.draw(facts, self._look(self._terminal_size()[0])):
                     self._write(styled(line, self._colour).rstrip() + "\n")
 
@@ -154,7 +155,7 @@ class Screen:
         lines = text.rstrip("\n").split("\n")
         columns, rows = self._terminal_size()
         room = rows - self._talk_from - 1
-        if not self._live or (len(lines) <= room and max(map(len, lines)) < columns):
+        if not self.live or (len(lines) <= room and max(map(len, lines)) < columns):
             for line in lines:
                 self.line([("", line)])
             return
@@ -212,7 +213,8 @@ class Screen:
     def _write(self, text: str) -> None:
         data = text.encode(self._encoding, "replace")
         with self._lock:
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             while data:
                 try:
                     data = data[os.write(1, data):]

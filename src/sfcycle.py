@@ -289,7 +289,10 @@ class Cycle:
         if first:
             self._begin_life(now_ms)
         view.statefile_corrupted = False
-        if self._write_good and not view.statefile_access:
+        # A host that the running fault handler keeps out of the State-File domain has no access
+        # either: with access but outside, neither survival rule would hold for it.
+        shut_out = view.join_blocked and view.me not in view.statefile_domain
+        if self._write_good and not view.statefile_access and not shut_out:
             view.log("statefile-first-access" if first else "statefile-regained")
             view.statefile_access = True
             view.without_access_at_ms = now_ms

@@ -272,10 +272,12 @@ class Startup:
     def _follow_drops(self) -> None:
         """While joining: a host that all other members have dropped is no member for us.
 
-        They have waited it out; this host, which is no member yet, cannot and need not.
+        They have waited it out; this host, which is no member yet, cannot and need not.  A
+        host that is heard was not dropped: a member's last heartbeat may be older than its
+        admission.
         """
         view = self._view
-        for host in view.liveset:
+        for host in view.liveset - view.heartbeat_domain:
             speakers = [view.peers[other] for other in view.liveset.minus(host)
                         if other in view.heartbeat_domain]
             if speakers and all(self._is_member(peer) and host not in _liveset_of(peer)

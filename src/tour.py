@@ -11,7 +11,7 @@ host is dropped only after it was reset.
 
 import textwrap
 import time
-from typing import Callable, FrozenSet, List, NamedTuple
+from typing import Callable, Dict, FrozenSet, List, NamedTuple
 
 from xha import sandboxfacts, timing
 from xha.config import Common
@@ -25,6 +25,10 @@ from xha.screen import Screen
 
 #: A cut such that one side is larger needs so many.
 HOSTS_MIN = 3
+
+
+#: Between two chapters, where somebody may read along, s.
+_PAUSE_S = 3.0
 
 
 @record
@@ -47,6 +51,16 @@ class Finding(NamedTuple):
     seconds: float
     met: bool
     seen: str
+
+
+@record
+class Moment(NamedTuple):
+    """Something that is awaited."""
+
+    # As an expectation; whether it has come; what is told when it has.
+    expected: str
+    come: Callable[[PoolFacts], bool]
+    story: str
 
 
 class Stop(Exception):
@@ -212,47 +226,62 @@ class Tour:
     def _lose(self, victim: int, others: FrozenSet[int], what: str,
               strike: Callable[[], None]) -> None:
         """A host is lost: follow the others until they have dropped it, and it until its end."""
+        awaited = self._moments_of_a_loss(victim, others)
+        unsafe = self._pool.settings.watchdog == "NONE"
+        if unsafe and what == "crash":
+            del awaited["reset"]
+            self._say("   Watchdog NONE: nothing resets host {}, THIS POOL IS NOT SAFE.".format(
+                victim), "red")
         began = time.monotonic()
         strike()
+        came_at = self._follow(began, awaited)
+        reset_at = self._pool.hosts[victim].reset_at()
+        if not unsafe:
+            self._expect("it is dropped only after its reset", -1.0,
+                         0 < reset_at < came_at["dropped"],
+                         "{:.1f} s after it".format(came_at["dropped"] - reset_at))
 
-        def handling(facts: PoolFacts) -> bool:
-            return any(facts.hosts[index].state is State.HANDLING for index in others)
-        noticed = self._await(handling)
-        self._note(began, "The others have noticed: the fault handler begins.  Step by step they "
-                          "exchange what each of them can see, until all see the same.")
-        self._expect("the others notice", time.monotonic() - began, noticed)
+    def _moments_of_a_loss(self, victim: int, others: FrozenSet[int]) -> "Dict[str, Moment]":
+        dropped = members_of(others)
+        return {
+            "noticed": Moment(
+                expected="the others notice",
+                come=lambda facts: any(facts.hosts[index].state is State.HANDLING
+                                       for index in others),
+                story="The others have noticed: the fault handler begins.  Step by step they "
+                      "exchange what each of them can see, until all see the same."),
+            "decided": Moment(
+                expected="they decide to go on without it",
+                come=lambda facts: dropped(facts) or any(
+                    facts.hosts[index].phase in ("fh4", "fh4done") for index in others),
+                story="They have decided, and wait {}.".format(self._why_wait())),
+            "reset": Moment(
+                expected="host {} is reset".format(victim),
+                come=lambda facts: facts.hosts[victim].state is State.FENCED,
+                story="Host {} is reset.".format(victim)),
+            "dropped": Moment(
+                expected="liveset ({}) on all others".format(self._digits(others)),
+                come=dropped,
+                story="Host {} is out of the liveset: its virtual machines may be started "
+                      "elsewhere.".format(victim))}
 
-        def waiting(facts: PoolFacts) -> bool:
-            return any(facts.hosts[index].phase in ("fh4", "fh4done") for index in others)
-        decided = self._await(lambda facts: waiting(facts) or members_of(others)(facts))
-        if decided:
-            self._note(began, "They have decided to go on without host {}, and wait {}.".format(
-                victim, self._why_wait()))
-        dropped = self._await(members_of(others))
-        dropped_at = time.monotonic()
-        self._expect("liveset ({}) on all others".format(self._digits(others)),
-                     dropped_at - began, dropped)
-        self._expect_reset(victim, what, began, dropped_at)
-        self._note(began, "Host {} is out of the liveset: its virtual machines may be started "
-                          "elsewhere.".format(victim))
-
-    def _expect_reset(self, victim: int, what: str, began: float, dropped_at: float) -> None:
-        """The heart of it: the host was reset, and before the others dropped it."""
-        host = self._pool.hosts[victim]
-        if self._pool.settings.watchdog == "NONE" and what == "crash":
-            self._note(began, "Watchdog NONE: nothing resets host {}; THIS POOL IS NOT "
-                              "SAFE.".format(victim))
-            return
-        if self._pool.settings.watchdog == "NONE":
-            fenced = self._await(lambda facts: facts.hosts[victim].state is State.FENCED)
-            self._expect("its daemon ends itself", -1.0, fenced)
-            return
-        self._await(lambda facts: facts.hosts[victim].state is State.FENCED)
-        reset_at = host.reset_at()
-        why = self._watch.facts.hosts[victim].detail
-        self._expect("host {} is reset".format(victim), reset_at - began, reset_at > 0, why)
-        self._expect("it is dropped only after that", dropped_at - reset_at,
-                     0 < reset_at < dropped_at)
+    def _follow(self, began: float, awaited: "Dict[str, Moment]") -> Dict[str, float]:
+        """Wait for all these moments, in whatever order they come; when each came."""
+        came_at = {}    # type: Dict[str, float]
+        left = sorted(awaited)
+        while left:
+            self._watch.wait(lambda facts: any(awaited[name].come(facts) for name in left),
+                             began + self._limit_s - time.monotonic())
+            now, facts = time.monotonic(), self._watch.facts
+            come = [name for name in left if awaited[name].come(facts)]
+            if not come:
+                self._expect(awaited[left[0]].expected, now - began, False)
+            for name in come:
+                came_at[name] = now
+                self._note(began, awaited[name].story)
+                self._find(awaited[name].expected, now - began, True, "")
+            left = [name for name in left if name not in come]
+        return came_at
 
     def _restart(self, victim: int) -> None:
         began = time.monotonic()
@@ -284,6 +313,9 @@ class Tour:
     # ---- telling and noting
 
     def _begin(self, title: str, text: str) -> None:
+        if self._number and self._screen.live:
+            # A moment to read what was.
+            self._watch.wait(lambda facts: False, _PAUSE_S)
         self._number += 1
         self._chapter = title
         self._say("")
@@ -309,10 +341,13 @@ class Tour:
     def _find(self, expected: str, seconds: float, met: bool, seen: str) -> None:
         self._findings.append(Finding(chapter=self._chapter, expected=expected, seconds=seconds,
                                       met=met, seen=seen))
+        took = "" if seconds < 0 else "  {:.1f} s".format(seconds)
+        aside = "  ({})".format(seen) if seen and len(expected) + len(seen) < 55 else ""
         self._screen.line([
             ("green bold" if met else "red bold", "   ok  " if met else "   NOT "),
-            ("", expected), ("dim", "" if seconds < 0 else "  {:.1f} s".format(seconds)),
-            ("dim", "  " + seen if seen else "")])
+            ("", expected), ("dim", took + aside)])
+        if seen and not aside:
+            self._say("       " + seen, "dim")
         if not met:
             self._screen.status(self._watch.facts)
 
