@@ -89,6 +89,8 @@ class Tour:
         self._chapter = ""
         self._number = 0
         self._everyone = frozenset(range(len(pool.hosts)))
+        # Nothing resets a host in this mode.
+        self._unsafe = pool.settings.watchdog == "NONE"
         self._began = time.monotonic()
 
     def play(self) -> Result:
@@ -137,9 +139,11 @@ class Tour:
         self._victim = victim
         self._begin("The master crashes", (
             "The daemon of host {} is killed with signal 9.  Nobody is told.  The others notice "
-            "after T = {} s of silence; its own watchdog timers run on and will reset it within "
-            "{} s.").format(victim, self._common.heartbeat_timeout_ms // 1000,
-                            self._shortest_watchdog_s()))
+            "after T = {} s of silence; {}.").format(
+                victim, self._common.heartbeat_timeout_ms // 1000,
+                "with watchdog NONE nothing resets that host: THIS POOL IS NOT SAFE"
+                if self._unsafe else "its own watchdog timers run on and will reset it within "
+                "{} s".format(self._shortest_watchdog_s())))
         self._lose(victim, others, "crash", lambda: self._prompt.run("kill {}".format(victim)))
 
     def _new_master(self) -> None:
@@ -227,16 +231,13 @@ class Tour:
               strike: Callable[[], None]) -> None:
         """A host is lost: follow the others until they have dropped it, and it until its end."""
         awaited = self._moments_of_a_loss(victim, others)
-        unsafe = self._pool.settings.watchdog == "NONE"
-        if unsafe and what == "crash":
+        if self._unsafe and what == "crash":
             del awaited["reset"]
-            self._say("   Watchdog NONE: nothing resets host {}, THIS POOL IS NOT SAFE.".format(
-                victim), "red")
         began = time.monotonic()
         strike()
         came_at = self._follow(began, awaited)
         reset_at = self._pool.hosts[victim].reset_at()
-        if not unsafe:
+        if not self._unsafe:
             self._expect("it is dropped only after its reset", -1.0,
                          0 < reset_at < came_at["dropped"],
                          "{:.1f} s after it".format(came_at["dropped"] - reset_at))
@@ -256,9 +257,10 @@ class Tour:
                     facts.hosts[index].phase in ("fh4", "fh4done") for index in others),
                 story="They have decided, and wait {}.".format(self._why_wait())),
             "reset": Moment(
-                expected="host {} is reset".format(victim),
+                expected="host {} is fenced".format(victim),
                 come=lambda facts: facts.hosts[victim].state is State.FENCED,
-                story="Host {} is reset.".format(victim)),
+                story="Host {} {}.".format(victim, "ends its daemon; nothing resets the host"
+                                           if self._unsafe else "is reset")),
             "dropped": Moment(
                 expected="liveset ({}) on all others".format(self._digits(others)),
                 come=dropped,
