@@ -321,7 +321,7 @@ def _table(facts: PoolFacts, look: Look) -> List[Line]:
     master = sandboxfacts.master(facts)
     for host in facts.hosts:
         star = look.glyphs.star if host.index == master else " "
-        word = host.phase.upper() if host.state is State.HANDLING else host.state.value
+        word = (host.phase.upper() if host.state is State.HANDLING else "") or host.state.value
         live = digits(host.liveset, count) if host.state in MEMBER else "-"
         line = [("", " {:>3}{} ".format(host.index, star)),
                 (_STYLES[host.state] + " bold", word[:10].ljust(11)),

@@ -93,7 +93,8 @@ def read_settings(arguments: Dict[str, Any]) -> Settings:
 
 def _number(arguments: Dict[str, Any], option: str, least: int, most: int) -> int:
     text = str(arguments[option])
-    if not (1 <= len(text) <= 4 and text.isdigit() and least <= int(text) <= most):
+    known = 1 <= len(text) <= 4 and all(letter in "0123456789" for letter in text)
+    if not known or not least <= int(text) <= most:
         raise XhaError(ExitCode.INVALID_PARAMETER, "{}={}: expected a number from {} to {}".format(
             option, text, least, most))
     return int(text)

@@ -19,7 +19,7 @@ UNKNOWN = -1
 class State(enum.Enum):
     """How a host is; the value is the word for people."""
 
-    ABSENT = "not started"
+    ABSENT = "off"
     STARTING = "starting"
     ONLINE = "online"
     HANDLING = "fault handler"
@@ -186,7 +186,7 @@ def waits(facts: PoolFacts) -> List[Tuple[str, List[int]]]:
         elif host.state is State.HANDLING:
             text = host.phase.upper()
         elif host.state in (State.CRASHED, State.PAUSED, State.SILENT):
-            text = host.detail or host.state.value
+            text = host.state.value + (", " + host.detail if host.detail else "")
         texts.append(text)
     return groups(list(facts.hosts), texts)
 

@@ -151,7 +151,7 @@ class Host:
         if not self.pid():
             return self._fate() + (None,)
         if self.paused():
-            return State.PAUSED, "paused; its timers run on", None
+            return State.PAUSED, "its timers run on", None
         reply = client.call(self.paths, "query", "json", "0", timeout_s=_ANSWER_S)
         if reply.code:
             if not self.pid():
