@@ -129,7 +129,7 @@ class Cycle:
         """Write my record once more, if the disk answers: what is to be known of my end."""
         if self.writing_enabled:
             self._view.emit(actions.WriteRecord(
-                content=compose.host_record(self._view, now_ms, self._sequence + 2)))
+                content=compose.host_record(self._view, now_ms, self._sequence + 1)))
 
     def _asks(self, peer: Peer) -> bool:
         return (peer.index != self._view.me and peer.heartbeat is not None
@@ -145,7 +145,10 @@ class Cycle:
         if self.writing_enabled:
             self._state = State.WRITING
             self._composed()
-            content = compose.host_record(self._view, now_ms, self._sequence + 1)
+            # Counted whether it succeeds or not: one that was refused may have reached the disk,
+            # and peers would not notice the next one, which moves the timer, as an advance.
+            self._sequence += 1
+            content = compose.host_record(self._view, now_ms, self._sequence)
             self._view.emit(actions.WriteRecord(content=content))
         else:
             self._read()
@@ -175,7 +178,6 @@ class Cycle:
                 view.log("statefile-write-failed", reason=error)
             self._domains.lose_access(completed_at_ms, "write: " + error)
         else:
-            self._sequence += 1
             self._fencing.record_written(issued_at_ms)
             self._written(completed_at_ms)
             took_ms = completed_at_ms - issued_at_ms

@@ -16,7 +16,7 @@ if __name__ == "__main__":
     import conftest  # noqa: F401  (makes src/ importable as xha)
 
 from xha import events, sfformat
-from xha.published import Fault, PoolState
+from xha.published import Fault, FencingMode, PoolState
 
 from sim.checkers import Breach
 from sim.disk import WELL
@@ -84,6 +84,9 @@ class Run:
             assert self.pool.now_ms < until_ms, "does not form"
             self._restore()
             for host in self.pool.hosts:
+                if host.view is not None and host.view.fencing is FencingMode.DISARMED:
+                    # Who is disarmed drops nobody: whoever disarmed it has to stop it.
+                    host.take(events.StopRequested())
                 if host.node is None and not host.guarded:
                     host.start()
             self.pool.run(1000)
