@@ -154,7 +154,7 @@ class Fencing:
         view.ended = True
         if watchdogs_left:
             view.log("watchdogs-left")
-        if not view.online and code is not ExitCode.SUCCESS:
+        if view.phase is Phase.STARTING and code is not ExitCode.SUCCESS:
             view.log("start-aborted", reason=text)
         view.log("terminated", code=int(code), reason=text)
         view.emit(actions.Terminate(code=code, text=text, watchdogs_left=watchdogs_left))

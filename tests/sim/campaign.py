@@ -33,7 +33,8 @@ SETTINGS = (
 )
 
 #: A write that is confirmed and lost is none of them: spec 3 assumes that storage does not lie.
-FAULTS = ("error", "error", "hang", "read error", "write error", WELL)
+FAULTS = ("error", "error", "hang", "read error", "write error", "false write error",
+          WELL)
 
 
 class Run:

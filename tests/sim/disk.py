@@ -3,7 +3,8 @@
 A way does one job at a time, in order, as the thread that owns a host's
 State-File does.  A job takes effect half-way between its issue and its
 completion.  What was issued to a way that hangs waits; when the way is well
-again it is done then: a late write of the past.
+again it is done then: a late write of the past.  A "false write error" is said
+of a write that was done; "lost writes" are confirmed, and were not.
 """
 
 from collections import deque
@@ -25,7 +26,7 @@ EIO = "Input/output error"
 
 WELL = "well"
 #: What may be wrong with a way; ``slow`` and ``torn`` are numbers of their own.
-FAULTS = (WELL, "error", "read error", "write error", "hang", "lost writes")
+FAULTS = (WELL, "error", "read error", "write error", "false write error", "hang", "lost writes")
 
 
 class Disk:
@@ -155,7 +156,7 @@ class Way:
             self.torn_after = None
             return EIO
         self._disk.sections[job.section] = job.data
-        return ""
+        return EIO if self.fault == "false write error" else ""
 
     def _complete(self, completion: Completion, life: int) -> None:
         if life != self._life:
