@@ -7,7 +7,12 @@ A host is *heard* when its last accepted heartbeat, or the last advance of its
 record, is less than T1 (T2) old on this host's clock.  Membership of a domain
 has hysteresis: who is in stays in until the time-out; who is out comes in at
 its next sign, unless joining is blocked, because the fault handler runs and
-all hosts must decide from sets that only shrink.
+all hosts must decide from the same sets.  One exception, taken from spec 13: a
+host of the liveset whose record advances again before the picture is frozen
+comes in again; a storage outage a little shorter than T2 would otherwise leave
+views of oneself alone, of which one survives and the healthy rest must die.
+(Not so for heartbeats: two sides that each wait for the other to say "I hear
+you" would come in and go out by turns.)
 
 A host that cannot read the State-File sees nobody advance, through no fault of
 theirs: they stay in until it is out itself, then all go at once.
@@ -123,7 +128,7 @@ class Domains:
         blind = self._is_blind(now_ms)
         bits = 0
         for peer in view.peers:
-            if not view.join_blocked or peer.index in before:
+            if peer.index in before or self._may_come_in(peer):
                 if self.advancing(peer, now_ms):
                     bits |= 1 << peer.index
                     view.wake(self._statefile_deadline_ms(peer))
@@ -138,6 +143,14 @@ class Domains:
         if not view.sr2:
             self._lost(before, after)
         self._change_statefile(after)
+
+    def _may_come_in(self, peer: Peer) -> bool:
+        """Whether a host outside the State-File domain comes in when its record advances.
+
+        While the fault handler runs: a host of the liveset, until the picture is frozen.
+        """
+        view = self._view
+        return not view.join_blocked or (not view.frozen and peer.index in view.liveset)
 
     def _is_blind(self, now_ms: int) -> bool:
         """Whether this host has had no good reading for too long to judge who advances.

@@ -146,6 +146,7 @@ class FaultHandling:
     def _finish(self, now_ms: int) -> None:
         view = self._view
         view.join_blocked = False
+        view.frozen = False
         lost = view.liveset - view.heartbeat_domain
         if not view.sr2:
             lost = lost | (view.liveset - view.statefile_domain)
@@ -230,6 +231,7 @@ class FaultHandling:
         view.log("fh-views-agree", heartbeat=view.picture(picture.heartbeat_domain),
                  statefile=view.picture(picture.statefile_domain))
         self._picture = picture
+        view.frozen = True
         return Step.DECIDE_ENTER
 
     def _views_agree(self) -> bool:

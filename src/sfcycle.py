@@ -293,7 +293,9 @@ class Cycle:
         view.statefile_corrupted = False
         # A host that the running fault handler keeps out of the State-File domain has no access
         # either: with access but outside, neither survival rule would hold for it.
-        shut_out = view.join_blocked and view.me not in view.statefile_domain
+        comes_in = not view.frozen and view.peers[view.me].advanced_at_ms == now_ms
+        shut_out = (view.join_blocked and view.me not in view.statefile_domain
+                    and not comes_in)
         if self._write_good and not view.statefile_access and not shut_out:
             view.log("statefile-first-access" if first else "statefile-regained")
             view.statefile_access = True

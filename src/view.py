@@ -91,7 +91,8 @@ class View:
     __slots__ = (
         "common", "me", "everyone", "peers", "out", "wake_at_ms", "software", "watchdog_mode",
         "incarnation", "keyed", "phase", "waiting_for", "liveset", "proposed",
-        "heartbeat_domain", "statefile_domain", "joining", "join_blocked", "fence_request",
+        "heartbeat_domain", "statefile_domain", "joining", "join_blocked", "frozen",
+        "fence_request",
         "fence_until_silent", "sr2", "sr2_ended_at_ms", "sr2_seen_at_ms", "fencing", "excluded",
         "weight", "committed_weight", "statefile_access", "without_access_at_ms",
         "statefile_corrupted", "global_corrupted", "accelerate_reasons", "accelerated",
@@ -121,6 +122,8 @@ class View:
         self.statefile_domain = EMPTY
         self.joining = False
         self.join_blocked = False
+        # The running fault handler has frozen its picture: until it ends, nothing comes in.
+        self.frozen = False
         self.fence_request = False
         self.fence_until_silent = EMPTY
         self.sr2 = False

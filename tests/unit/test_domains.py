@@ -62,7 +62,7 @@ ONE_WAY = [
     (Phase.FHREADY,  Phase.FHREADY,   True,        True,     "it hears me"),
     (Phase.STARTED,  Phase.FHREADY,   False,       True,     "I have not entered it"),
     (Phase.FHREADY,  Phase.STARTED,   False,       True,     "it has not entered it"),
-    (Phase.STARTING, Phase.STARTING,  False,       True,     "while starting links come one by one"),
+    (Phase.STARTING, Phase.STARTING,  False,       True,     "while starting, links come singly"),
 ]
 
 
@@ -93,7 +93,25 @@ ADVANCING = [
 @pytest.mark.parametrize("before, advanced_at_ms, blocked, inside, why", ADVANCING,
                          ids=[row[-1] for row in ADVANCING])
 def test_a_host_is_in_the_statefile_domain(before, advanced_at_ms, blocked, inside, why):
-    view = domains(advanced={2: advanced_at_ms}, statefile_domain=before, join_blocked=blocked)
+    view = domains(advanced={2: advanced_at_ms}, statefile_domain=before, join_blocked=blocked,
+                   frozen=blocked)
+    assert (2 in view.statefile_domain) is inside
+
+
+COMES_BACK = [
+    # liveset     frozen   in after   why
+    (ALL,         False,   True,      "of the liveset, before the picture is frozen"),
+    (ALL,         True,    False,     "the picture is frozen: all decide from what it shows"),
+    (hosts(0, 1), False,   False,     "joining is what is blocked: it is no member"),
+]
+
+
+@pytest.mark.parametrize("liveset, frozen, inside, why", COMES_BACK,
+                         ids=[row[-1] for row in COMES_BACK])
+def test_while_the_fault_handler_runs_an_advancing_host_comes_in(liveset, frozen, inside, why):
+    """Source: spec 13, proof 0: blocked joining applies to hosts outside the liveset."""
+    view = domains(statefile_domain=hosts(0, 1), liveset=liveset, join_blocked=True,
+                   frozen=frozen)
     assert (2 in view.statefile_domain) is inside
 
 
