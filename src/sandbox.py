@@ -224,6 +224,13 @@ class _Sandbox:
             pass
 
     def _tour_on_request(self) -> None:
+        if len(self._pool.hosts) < tour.HOSTS_MIN:
+            raise XhaError(ExitCode.INVALID_PARAMETER, "the tour needs {} hosts".format(
+                tour.HOSTS_MIN))
+        facts = self._watch.fresh()
+        if sandboxfacts.broken(facts) or not sandboxfacts.calm(facts):
+            raise XhaError(ExitCode.INVALID_PARAMETER, "the tour begins with a healthy pool: heal, "
+                           "disk ok all, start all, wait")
         result = tour.Tour(self._pool, self._watch, self._screen, self._prompt).play()
         self._screen.long("\n".join(result.summary), self._wait_for_reader)
 
