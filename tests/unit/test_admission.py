@@ -1,0 +1,108 @@
+"""Letting other hosts join.  Source: spec 5, "Letting others join".  Host 0 of three is me."""
+
+import pytest
+from core_samples import EMPTY, heartbeat, hosts, names_of, view_of
+
+from xha.admission import Admission
+from xha.compose import heartbeat as composed
+from xha.published import Phase
+
+ALL = hosts(0, 1, 2)
+PAIR = hosts(0, 1)
+
+
+def pool(joiner=None, member=None, **facts):
+    """Hosts 0 and 1 are the liveset; host 2 proposes itself, 1 proposes nobody new."""
+    facts.setdefault("liveset", PAIR)
+    facts.setdefault("proposed", PAIR)
+    view = view_of(**facts)
+    view.peers[1].heartbeat = heartbeat(1, **dict(
+        dict(current_liveset=PAIR, proposed_liveset=PAIR), **(member or {})))
+    view.peers[2].heartbeat = heartbeat(2, **dict(
+        dict(current_liveset=PAIR, proposed_liveset=ALL, joining=True), **(joiner or {})))
+    Admission(view).step()
+    return view
+
+
+PROPOSED = [
+    (dict(), dict(), True, "it proposes itself, and is seen on both paths"),
+    (dict(), dict(heartbeat_domain=PAIR), False, "it is not heard"),
+    (dict(), dict(statefile_domain=PAIR), False, "its record does not advance"),
+    (dict(), dict(statefile_domain=PAIR, sr2=True), True, "under rule 2 nobody's does"),
+    (dict(), dict(join_blocked=True), False, "joining is blocked"),
+    (dict(), dict(settled=False), False, "a gap is being digested"),
+    (dict(proposed_liveset=PAIR), dict(), False, "it does not propose itself"),
+    (dict(), dict(liveset=EMPTY, proposed=EMPTY), False, "we have no liveset"),
+]
+
+
+@pytest.mark.parametrize("joiner, facts, proposed, why", PROPOSED, ids=[row[-1] for row in PROPOSED])
+def test_a_host_that_is_let_in_is_proposed(joiner, facts, proposed, why):
+    view = pool(joiner, **facts)
+    assert (2 in view.proposed) is proposed
+    assert 2 not in view.liveset, "1 does not propose it yet"
+    assert view.burst_wanted is proposed
+
+
+ADMITTED = [
+    (dict(proposed_liveset=ALL), dict(proposed=ALL), True, "every member proposes it"),
+    (dict(), dict(proposed=ALL), False, "a member does not propose it"),
+    (dict(proposed_liveset=ALL), dict(proposed=ALL, join_blocked=True), False, "it is blocked"),
+    (dict(proposed_liveset=ALL), dict(proposed=ALL, settled=False), False, "a gap"),
+    (dict(proposed_liveset=ALL), dict(), True, "I propose it in this very step"),
+    (dict(proposed_liveset=ALL), dict(proposed=ALL, heartbeat_domain=PAIR), False,
+     "it is not heard any more"),
+]
+
+
+@pytest.mark.parametrize("member, facts, admitted, why", ADMITTED, ids=[row[-1] for row in ADMITTED])
+def test_a_host_is_admitted(member, facts, admitted, why):
+    """Once every host of L (me included) has i in its P, L := L + i; a burst follows."""
+    view = pool(member=member, **facts)
+    assert (2 in view.liveset) is admitted
+    assert view.burst_wanted is admitted
+
+
+def test_a_host_that_is_no_member_itself_admits_nobody():
+    view = pool(member=dict(proposed_liveset=ALL), liveset=hosts(1), proposed=hosts(0, 1, 2))
+    assert view.liveset == hosts(1)
+
+
+def test_a_proposal_is_never_taken_back():
+    """Another member may have admitted the host on the strength of ours."""
+    view = pool(joiner=dict(proposed_liveset=PAIR, joining=False), proposed=ALL)
+    assert view.proposed == ALL
+
+
+MEMBER = dict(current_liveset=ALL, proposed_liveset=ALL, joining=False)
+FOREIGN = [
+    (dict(proposed=ALL), True, "I have it in P: the others have accepted it"),
+    (dict(phase=Phase.STARTING), True, "I am still starting"),
+    (dict(sr2=True), True, "under rule 2"),
+    (dict(), False, "otherwise it was dropped, and runs"),
+]
+
+
+@pytest.mark.parametrize("facts, taken, why", FOREIGN, ids=[row[-1] for row in FOREIGN])
+def test_a_host_that_is_in_its_own_liveset_but_not_in_mine(facts, taken, why):
+    view = pool(joiner=MEMBER, **facts)
+    assert (view.liveset == ALL) is taken
+    assert (2 in view.proposed) is taken
+    assert ("dropped-host-runs" in names_of(view.out)) is not taken
+    assert composed(view, 0, 1).fence_request is not taken
+
+
+def test_a_dropped_host_that_runs_is_told_to_fence_until_it_is_silent():
+    """The gravest error is said once; the heartbeats carry the request as long as it is heard."""
+    view = pool(joiner=MEMBER)
+    Admission(view).step()
+    assert names_of(view.out) == ["dropped-host-runs"]
+    view.heartbeat_domain = PAIR
+    Admission(view).step()
+    assert not composed(view, 0, 1).fence_request
+
+
+def test_a_disarmed_host_asks_nobody_to_fence():
+    view = pool(joiner=MEMBER)
+    view.fencing = type(view.fencing).DISARMED
+    assert not composed(view, 0, 1).fence_request
