@@ -136,11 +136,7 @@ def _pool(facts: PoolFacts, look: Look) -> Line:
     states = {str(host.get("pool_state")) for host in sandboxfacts.answering(facts)
               if host.get("pool_state")}
     line = [("", " pool "), ("bold", "/".join(sorted(states)) or "unknown")]  # type: Line
-    master = sandboxfacts.master(facts)
-    if master >= 0:
-        line += [("", "  master "), ("bold", "host {} {}".format(master, look.glyphs.star))]
-    else:
-        line += [("", "  no master")]
+    line += _master(facts, look)
     members = [host for host in facts.hosts if host.liveset]
     livesets = sandboxfacts.groups(members, [
         digits(host.liveset, len(facts.hosts)) for host in members])
@@ -150,6 +146,20 @@ def _pool(facts: PoolFacts, look: Look) -> Line:
             line += [("dim", " ({})".format(" ".join(str(index) for index in hosts)))]
     if any(host.get("survival_rule_2") for host in members):
         line += [("red", "  SURVIVAL RULE 2")]
+    return line
+
+
+def _master(facts: PoolFacts, look: Look) -> Line:
+    """Whom the State-File names, and who holds the lock: mostly, but not always, the same."""
+    master, holders = sandboxfacts.master(facts), sandboxfacts.holders(facts)
+    line = [("", "  no master")]    # type: Line
+    if master >= 0:
+        line = [("", "  master "), ("bold", "host {} {}".format(master, look.glyphs.star))]
+        if facts.hosts[master].answer is not None and master not in holders:
+            line += [("dim", " (of the past: it does not hold the lock)")]
+    others = [index for index in holders if index != master]
+    if others:
+        line += [("yellow", "  lock held by {}".format(sandboxfacts.named(others)))]
     return line
 
 

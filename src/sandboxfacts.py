@@ -258,7 +258,7 @@ def changes(before: PoolFacts, after: PoolFacts) -> List[str]:
         for text, hosts in groups(list(after.hosts), texts):
             lines.append("{}: {}".format(named(hosts), text))
     if master(before) != master(after) and master(after) >= 0:
-        lines.append("host {} is the master".format(master(after)))
+        lines.append("the State-File names host {} as master".format(master(after)))
     return lines
 
 

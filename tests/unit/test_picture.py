@@ -90,6 +90,24 @@ def test_three_hosts_as_an_operator_sees_them():
         "     2 hears             2 sees"]
 
 
+HEADS = [
+    # hosts that differ, master named, what the second line says, why
+    ({}, 1, "master host 1 *  liveset", "it is named and holds the lock"),
+    ({}, -1, "no master  liveset", "nobody is named"),
+    ({1: host(1, 3, master=1, holding_master_lock=False)}, 1,
+     "master host 1 * (of the past: it does not hold the lock)", "a name that stayed"),
+    ({1: host(1, 3, State.CRASHED, silent=True)}, 1, "master host 1 *  liveset",
+     "it cannot be asked"),
+    ({2: host(2, 3, holding_master_lock=True)}, -1, "no master  lock held by host 2",
+     "elected, and not written yet"),
+]
+
+
+@pytest.mark.parametrize("hosts, master, text, why", HEADS, ids=[row[-1] for row in HEADS])
+def test_who_is_named_and_who_holds_the_lock(hosts, master, text, why):
+    assert text in text_of(pool(3, hosts, master=master))[1]
+
+
 AGES = [(0, "0.0s"), (999, "0.9s"), (9999, "9.9s"), (10000, "10s"), (5000000, "999s")]
 
 

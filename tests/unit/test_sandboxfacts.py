@@ -113,7 +113,7 @@ def test_equal_changes_are_one_line_and_a_master_is_told():
     assert sandboxfacts.changes(before, after) == [
         "hosts 0, 1: fault handler FH1, waiting for all views to agree",
         "hosts 0, 1: hears 110",
-        "host 1 is the master"]
+        "the State-File names host 1 as master"]
 
 
 def test_nothing_new_is_nothing_said():
