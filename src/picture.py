@@ -156,7 +156,7 @@ def _master(facts: PoolFacts, look: Look) -> Line:
     if master >= 0:
         line = [("", "  master "), ("bold", "host {} {}".format(master, look.glyphs.star))]
         if facts.hosts[master].answer is not None and master not in holders:
-            line += [("dim", " (of the past: it does not hold the lock)")]
+            line += [("dim", " (does not hold the lock)")]
     others = [index for index in holders if index != master]
     if others:
         line += [("yellow", "  lock held by {}".format(sandboxfacts.named(others)))]

@@ -143,8 +143,7 @@ class _Sandbox:
         """Everything from the first daemon to the last command."""
         summary = []    # type: List[str]
         try:
-            if self._screen.open(len(self._pool.hosts)):
-                self._caretaker.mind_terminal(screen.RESTORE)
+            self._open_screen()
             self._watch.start()
             if self._pool.settings.tour:
                 result = tour.Tour(self._pool, self._watch, self._screen, self._prompt).play()
@@ -162,6 +161,16 @@ class _Sandbox:
                 self._screen.close()
             for line in summary:
                 self._screen.line([("", line)])
+
+    def _open_screen(self) -> None:
+        """A live picture, where somebody looks at it; commands from a pipe get lines."""
+        types = sys.stdin is not None and sys.stdin.isatty()
+        if not (types or self._pool.settings.tour):
+            return
+        if self._screen.open(len(self._pool.hosts)):
+            self._caretaker.mind_terminal(screen.RESTORE)
+            # Stopped by Ctrl-Z it would leave its screen to the shell.
+            signal.signal(signal.SIGTSTP, signal.SIG_IGN)
 
     def _form(self) -> bool:
         """Start all hosts and wait until they are online; whether they are."""

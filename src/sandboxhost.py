@@ -53,6 +53,8 @@ class Host:
         self.points = ()  # type: Tuple[str, ...]
         self._process = None  # type: Optional[subprocess.Popen[bytes]]
         self._answered = False
+        # Somebody else started the daemon that ran last.
+        self._foreign = False
         os.mkdir(directory, 0o700)
         with open(self.config, "wb") as file:
             file.write(config)
@@ -67,7 +69,7 @@ class Host:
                        if not name.startswith("XHA_")}
         environment.update(LC_ALL="C", XHA_RUN_DIR=self.directory)
         parent = os.getpid()
-        self._answered = False
+        self._answered = self._foreign = False
         with open(self._reason, "wb") as reason:
             try:
                 self._process = subprocess.Popen(
@@ -136,7 +138,9 @@ class Host:
         """The process of its daemon; 0 for none.  Somebody else may have started it."""
         if self._process is not None and self._process.poll() is None:
             return int(self._process.pid)
-        return daemonlock.holder(self.paths.lock)
+        holder = daemonlock.holder(self.paths.lock)
+        self._foreign = self._foreign or holder > 0
+        return holder
 
     def paused(self) -> bool:
         """Whether its daemon is stopped by a signal."""
@@ -188,9 +192,12 @@ class Host:
 
     def _fate(self) -> Tuple[State, str]:
         """What became of its daemon and of the timers that it left."""
-        if self._process is None:
-            return State.ABSENT, ""
-        code = self._process.returncode
+        # How a daemon ended that is not our child, nobody knows.
+        code = None     # type: Optional[int]
+        if not self._foreign:
+            if self._process is None:
+                return State.ABSENT, ""
+            code = self._process.returncode
         left = timerrecord.read(self.paths).record
         if left is not None and left.armed:
             if left.mode is not WatchdogMode.USER:
@@ -202,7 +209,7 @@ class Host:
                 why = ""
                 if code == ExitCode.WATCHDOG_ERROR:
                     why = "start refused (exit code 4): "
-                elif code not in (None, -signal.SIGKILL):
+                elif code is not None and code != -signal.SIGKILL:
                     why = self._ended(code) + "; "
                 return State.CRASHED, why + "its watchdog resets it within {} s".format(within_s)
             note = timerrecord.fired_note(self.paths, left.keeper)

@@ -230,7 +230,7 @@ class Tour:
     def _lose(self, victim: int, others: FrozenSet[int], what: str,
               strike: Callable[[], None]) -> None:
         """A host is lost: follow the others until they have dropped it, and it until its end."""
-        awaited = self._moments_of_a_loss(victim, others)
+        awaited = self._moments_of_a_loss(victim, others, what)
         if self._unsafe and what == "crash":
             del awaited["reset"]
         began = time.monotonic()
@@ -242,7 +242,8 @@ class Tour:
                          0 < reset_at < came_at["dropped"],
                          "{:.1f} s after it".format(came_at["dropped"] - reset_at))
 
-    def _moments_of_a_loss(self, victim: int, others: FrozenSet[int]) -> "Dict[str, Moment]":
+    def _moments_of_a_loss(self, victim: int, others: FrozenSet[int],
+                           what: str) -> "Dict[str, Moment]":
         dropped = members_of(others)
         return {
             "noticed": Moment(
@@ -255,7 +256,7 @@ class Tour:
                 expected="they decide to go on without it",
                 come=lambda facts: dropped(facts) or any(
                     facts.hosts[index].phase in ("fh4", "fh4done") for index in others),
-                story="They have decided, and wait {}.".format(self._why_wait())),
+                story="They have decided, and wait {}.".format(self._why_wait(what == "cut"))),
             "reset": Moment(
                 expected="host {} is fenced".format(victim),
                 come=lambda facts: facts.hosts[victim].state is State.FENCED,
@@ -292,20 +293,23 @@ class Tour:
         self._expect("liveset ({}) again".format(self._digits(self._everyone)),
                      time.monotonic() - began, joined)
 
-    def _why_wait(self) -> str:
+    def _why_wait(self, seen_lately: bool) -> str:
         """How long survivors wait for the dead, and why: from the configuration."""
         common = self._common
-        wait_s, standard_s, longest_s, patience_s, beat_s = [
+        wait_s, standard_s, more_s, longest_s, patience_s, beat_s = [
             value_ms / 1000 for value_ms in (
-                timing.dead_wait_ms(common, 0, False), timing.standard_wait_ms(common),
-                timing.longest_watchdog_ms(common), timing.fastest_patience_ms(common),
-                timing.beat_ms(common))]
+                timing.dead_wait_ms(common, 0, seen_lately), timing.standard_wait_ms(common),
+                timing.wait_extension_ms(common), timing.longest_watchdog_ms(common),
+                timing.fastest_patience_ms(common), timing.beat_ms(common))]
         text = ("{:g} s at least, until it has certainly been reset: its timers ran for {:g} s at "
                 "most from its last sign of life, which is {:g} s old or more; {:g} s for what "
                 "was on its way makes {:g} s").format(
                     wait_s, longest_s, patience_s, beat_s, standard_s)
+        if seen_lately:
+            standard_s += more_s
+            text += ", and {:g} s more for a host that wrote until just now".format(more_s)
         if wait_s > standard_s:
-            text += ", and nobody is ever given up in less than {:g} s".format(wait_s)
+            text += "; nobody is ever given up in less than {:g} s".format(wait_s)
         return text
 
     def _shortest_watchdog_s(self) -> int:

@@ -95,7 +95,7 @@ HEADS = [
     ({}, 1, "master host 1 *  liveset", "it is named and holds the lock"),
     ({}, -1, "no master  liveset", "nobody is named"),
     ({1: host(1, 3, master=1, holding_master_lock=False)}, 1,
-     "master host 1 * (of the past: it does not hold the lock)", "a name that stayed"),
+     "master host 1 * (does not hold the lock)", "a name that stayed"),
     ({1: host(1, 3, State.CRASHED, silent=True)}, 1, "master host 1 *  liveset",
      "it cannot be asked"),
     ({2: host(2, 3, holding_master_lock=True)}, -1, "no master  lock held by host 2",
