@@ -17,7 +17,7 @@ from xha import sandboxfacts, timing
 from xha.config import Common
 from xha.errors import XhaError
 from xha.records import record
-from xha.sandboxfacts import MEMBER, PoolFacts, State, digits
+from xha.sandboxfacts import ENDED, MEMBER, PoolFacts, State, digits
 from xha.sandboxpool import Pool
 from xha.sandboxprompt import Prompt
 from xha.sandboxwatch import Watch
@@ -121,9 +121,7 @@ class Tour:
         for host in self._pool.hosts:
             if not host.pid():
                 host.start()
-        formed = self._await(members_of(self._everyone))
-        self._expect("all online, one liveset ({})".format(self._digits(self._everyone)),
-                     time.monotonic() - began, formed)
+        self._expect_all("all online, one liveset ({})", began)
         self._expect("fencing is armed on every host", -1.0, self._await(
             lambda facts: all(host.get("fencing") == "armed" for host in facts.hosts)))
 
@@ -289,9 +287,18 @@ class Tour:
     def _restart(self, victim: int) -> None:
         began = time.monotonic()
         self._pool.hosts[victim].start()
-        joined = self._await(members_of(self._everyone))
-        self._expect("liveset ({}) again".format(self._digits(self._everyone)),
-                     time.monotonic() - began, joined)
+        self._expect_all("liveset ({}) again", began)
+
+    def _expect_all(self, expected: str, began: float) -> None:
+        """All hosts are started: wait until they are members, or one of them has given up."""
+        self._watch.fresh()
+        come = members_of(self._everyone)
+        self._await(lambda facts: come(facts) or any(host.state in ENDED for host in facts.hosts))
+        facts = self._watch.facts
+        self._expect(expected.format(self._digits(self._everyone)), time.monotonic() - began,
+                     come(facts), ", ".join("host {} {}: {}".format(
+                         host.index, host.state.value, host.detail)
+                         for host in facts.hosts if host.state in ENDED))
 
     def _why_wait(self, seen_lately: bool) -> str:
         """How long survivors wait for the dead, and why: from the configuration."""

@@ -17,7 +17,9 @@ def tour(archive, *options):
 
 
 def test_the_tour_sees_what_it_expects(archive):
-    said, _ = tour(archive).communicate(timeout=PATIENCE_S)
+    process = tour(archive)
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, said
     lines = said[said.index("every expectation was met."):].splitlines()
     assert not [line for line in lines if line.startswith("  NOT")]
     # A host is dropped only after its reset: in the crash, and in the cut.
