@@ -406,10 +406,29 @@ def test_a_bad_record_is_said_once_and_its_recovery_once():
 def test_my_own_bad_record_is_rewritten_at_the_next_cycle_which_begins_at_once():
     bench = Bench().alive()
     bench.write(4)
-    for now_ms in (6, 10):
+    bench.cycle.read(reading(6, whole()))
+    bench.write(1004)
+    for now_ms in (1006, 1010):
         bench.cycle.read(reading(now_ms, whole(h0=bad())))
     bench.asked()
-    assert type(bench.step(15)[0]) is actions.WriteRecord
+    assert type(bench.step(1015)[0]) is actions.WriteRecord
+
+
+def test_what_never_shows_is_asked_for_at_the_pace_of_an_accelerated_cycle():
+    """A record of mine that is bad at each reading must not keep the disk busy (spec 14, 8)."""
+    bench = Bench().alive()
+    writes = []
+    for now_ms in range(4, 10000, 4):
+        for asked in bench.step(now_ms):
+            if type(asked) is actions.WriteRecord:
+                writes.append(now_ms)
+                bench.cycle.record_written(now_ms, now_ms + 1, "")
+                for later_ms in (2, 3):
+                    if bench.cycle._state.name == "READING":
+                        bench.cycle.read(reading(now_ms + later_ms, whole(h0=bad()),
+                                                 completed_at_ms=now_ms + later_ms))
+                bench.asked()
+    assert 20 < len(writes) <= 26
 
 
 def test_a_good_record_in_the_wrong_place_is_bad_and_never_repaired_by_others():
