@@ -69,11 +69,10 @@ class Acceptance:
         peer = None  # type: Optional[Peer]
         if not cause:
             peer = self._view.peers[heartbeat.host_index]
-            cause = self._prove(peer, heartbeat, event.proof)
+            cause = self._prove(now_ms, peer, heartbeat, event.proof)
         if not cause and peer is not None:
             self._remember(peer, heartbeat)
-            if (peer.index in self._view.liveset
-                    and peer.index not in heartbeat.current_liveset):
+            if self._is_other_instance(peer, heartbeat):
                 # Its old instance must be removed by the fault handler first.
                 cause = "starting-instance"
         if cause or peer is None:
@@ -111,12 +110,16 @@ class Acceptance:
             return "source-address"
         return ""
 
-    def _prove(self, peer: Peer, heartbeat: Heartbeat, proof: Proof) -> str:
+    def _prove(self, now_ms: int, peer: Peer, heartbeat: Heartbeat, proof: Proof) -> str:
         """Checks 6 and 7 of spec 4: the cause of refusal, "" for none."""
         if proof is Proof.BROKEN:
             return "seal"
         if self._view.keyed and proof is not Proof.AUTHENTIC:
-            if proof is not Proof.UNSEALED or not peer.is_xhad:
+            # What an xhad peer's host sends is believed only while its record advances: what
+            # was recorded of it revives nobody.
+            advancing = (peer.advanced_at_ms != NEVER and now_ms - peer.advanced_at_ms
+                         < self._view.common.statefile_timeout_ms)
+            if proof is not Proof.UNSEALED or not peer.is_xhad or not advancing:
                 return "not-authentic"
         if heartbeat.seal is None:
             if peer.sequence != NEVER and not _is_newer(heartbeat.sequence, peer.sequence):
@@ -128,6 +131,12 @@ class Acceptance:
         if incarnation == peer.incarnation and heartbeat.sequence <= peer.sealed_sequence:
             return "sequence"
         return ""
+
+    def _is_other_instance(self, peer: Peer, heartbeat: Heartbeat) -> bool:
+        """Whether a host in our liveset speaks as one that starts, and is not the one let in."""
+        if peer.index not in self._view.liveset or peer.index in heartbeat.current_liveset:
+            return False
+        return heartbeat.seal is None or heartbeat.seal.incarnation > peer.member_incarnation
 
     @staticmethod
     def _remember(peer: Peer, heartbeat: Heartbeat) -> None:

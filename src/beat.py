@@ -43,11 +43,11 @@ class Beat:
         #: Sending begins with the first good reading of the State-File.
         self.enabled = False
 
-    def step(self, now_ms: int, drained: bool, answered: bool) -> None:
+    def step(self, now_ms: int, ticked: bool, answered: bool) -> None:
         """Send what is due.
 
         Args:
-            drained: no datagram that arrived before now waits.
+            ticked: this loop has just received and decided.
             answered: this step was told that a heartbeat was sent.  It begins no burst: a
                 change in each such step would send without end.
         """
@@ -60,7 +60,7 @@ class Beat:
             view.burst_wanted = False
             self._burst_left = timing.BURST_COUNT
             self._burst_at_ms = now_ms
-        if drained and now_ms >= self._next_at_ms:
+        if ticked and now_ms >= self._next_at_ms:
             self._regular = True
             self.lateness_ms = now_ms - self._next_at_ms
             self._next_at_ms += view.common.heartbeat_interval_ms

@@ -47,8 +47,7 @@ from xha.published import NEVER, LastWords, Phase, WatchdogMode
 from xha.service import Service
 from xha.watchdog import WatchdogError, Watchdogs, open_watchdogs
 
-#: Most datagrams taken in one turn.  More than a socket's buffer holds, so one turn takes in
-#: all that waited when it began; a flood cannot keep the loop from deciding and sending.
+#: Most datagrams taken in one turn: a flood cannot keep the loop from deciding and sending.
 DATAGRAMS_PER_TURN = 512
 
 #: The loop turns at least this often, ms.
@@ -183,16 +182,18 @@ class _Daemon(World):
         return min(max(wake_at_ms - now_ms(), 0), LONGEST_TURN_MS)
 
     def _turn(self) -> None:
+        drained = False
         for _ in range(DATAGRAMS_PER_TURN):
             received = self._socket.receive()
             if received is None:
+                drained = True
                 break
             data, source, received_at_ms = received
             self._node.datagram(data, source, received_at_ms)
         self._take_completions()
         self._service.turn()
         self._take_signals()
-        self._node.step(events.Tick())
+        self._node.step(events.Tick(drained=drained))
         self._look_after()
 
     def _take_completions(self) -> None:

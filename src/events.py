@@ -13,7 +13,10 @@ from xha.records import record
 
 @record
 class Tick(NamedTuple):
-    """Time passed, and every datagram that waited before ``step``'s now has been taken in."""
+    """Time passed; the loop has taken in what waited, as much as it takes in one turn."""
+
+    # Nothing that arrived before now waits any more.
+    drained: bool = True
 
 
 @record

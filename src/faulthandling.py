@@ -48,7 +48,7 @@ from xha.fencing import Fencing
 from xha.hostset import EMPTY, HostSet
 from xha.liveset import Picture, Verdict, merge, survival_test
 from xha.published import NEVER, Phase
-from xha.startup import picture_of
+from xha.startfacts import picture_of
 from xha.view import View
 
 
@@ -192,6 +192,8 @@ class FaultHandling:
         if now_ms < until_ms:
             self._view.wake(until_ms)
             return False
+        if not self._view.settled:
+            return False
         self._view.log("fh-host-stuck", host=host, phase=phase.name)
         return True
 
@@ -334,7 +336,8 @@ class FaultHandling:
             return None
         dropped = self._condemned()
         for host in dropped:
-            view.log("host-dropped", host=host)
+            disarmed = lifesigns.is_disarmed(view.peers[host])
+            view.log("disarmed-host-dropped" if disarmed else "host-dropped", host=host)
         view.set_liveset(view.liveset & view.proposed, view.proposed)
         return self._end_wait()
 

@@ -40,13 +40,15 @@ from xha.view import View
 class Fencing:
     """The fencing mode, the watchdogs' deadlines, and every way to end."""
 
-    __slots__ = ("_view", "_expires_at_ms", "_warned", "_closed")
+    __slots__ = ("_view", "_expires_at_ms", "_warned", "_closed", "_before_ms")
 
     def __init__(self, view: View) -> None:
         self._view = view
         # NEVER: the timer stands at the largest time-out.
         self._expires_at_ms = {
             Watchdog.HEARTBEAT: NEVER, Watchdog.STATEFILE: NEVER}  # type: Dict[Watchdog, int]
+        # Where each timer stood before it was last moved.
+        self._before_ms = dict(self._expires_at_ms)
         self._warned = {Watchdog.HEARTBEAT: False, Watchdog.STATEFILE: False}
         self._closed = False
 
@@ -81,6 +83,21 @@ class Fencing:
             oldest_ms = min(oldest_ms, peer.heard_since_ms - age_ms)
         self._move(Watchdog.STATEFILE,
                    oldest_ms + view.common.statefile_watchdog_timeout_ms)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether both timers have been set: an armed host without one must not go online."""
+        return all(at_ms != NEVER for at_ms in self._expires_at_ms.values())
+
+    def failed(self, watchdog: Watchdog, error: str) -> None:
+        """A timer could not be moved: it stands where it stood; the next proof tries again.
+
+        One that was never set would never run out: then there is no start.
+        """
+        self._expires_at_ms[watchdog] = self._before_ms[watchdog]
+        if not self._view.online:
+            self.abort(ExitCode.WATCHDOG_ERROR, "the {} watchdog cannot be set: {}".format(
+                watchdog.value, error))
 
     def arm(self) -> None:
         """From now on a loss of membership resets this host."""
@@ -168,6 +185,7 @@ class Fencing:
     def _move(self, watchdog: Watchdog, expires_at_ms: int) -> None:
         if self._closed or expires_at_ms <= self._expires_at_ms[watchdog]:
             return
+        self._before_ms[watchdog] = self._expires_at_ms[watchdog]
         self._expires_at_ms[watchdog] = expires_at_ms
         self._warned[watchdog] = False
         self._view.emit(actions.SetWatchdog(watchdog=watchdog, expires_at_ms=expires_at_ms))

@@ -42,6 +42,15 @@ class GlobalChanges:
         """The pool state asked for and not read back yet."""
         return self._state
 
+    @property
+    def highest(self) -> PoolState:
+        """The highest pool state seen or asked for: none lower is ever written."""
+        return PoolState(max(self._highest, self._state or PoolState.NONE))
+
+    def repaired(self, last: GlobalRecord) -> GlobalRecord:
+        """What to write in place of a bad global record, from its last good content."""
+        return last._replace(pool_state=self.highest, master=self._master or last.master)
+
     def want_state(self, state: PoolState) -> None:
         """Ask for a pool state; a lower one than already asked for or seen changes nothing."""
         if self._state is None or state > self._state:

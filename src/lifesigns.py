@@ -20,6 +20,10 @@ signs, the larger time-out, and a beat more:
 Spec 5 says m + Wh for those; evidence of rule 2 can hold the State-File timer
 up to m + Ws, so the larger of the two is taken here.
 
+A section that is bad hides whether its host still writes: each time its bytes
+change, and each reading in which it cannot be read, counts as an advance.  A
+host whose section stays unreadable is never dropped: nothing proves its death.
+
 A host that said "disarmed" gives no sign: nothing resets it, and waiting
 would prove nothing.
 
@@ -46,9 +50,9 @@ def uncertain_until_ms(view: View, peer: Peer) -> int:
     In ms of this host's clock; NEVER when it gives no sign.
     """
     common = view.common
-    if _is_disarmed(peer):
+    if is_disarmed(peer):
         return NEVER
-    noticed_ms = peer.advanced_at_ms
+    noticed_ms = max(peer.advanced_at_ms, peer.suspect_at_ms)
     sealed = peer.record is not None and peer.record.seal is not None
     if sealed and noticed_ms != NEVER and not _maybe_sr2(view, peer):
         return timing.certain_at_ms(common, True, noticed_ms, noticed_ms)
@@ -71,7 +75,9 @@ def _maybe_sr2(view: View, peer: Peer) -> bool:
     return peer.heartbeat is not None and peer.heartbeat.sr2
 
 
-def _is_disarmed(peer: Peer) -> bool:
+def is_disarmed(peer: Peer) -> bool:
     """Whether a host last said that nothing resets it: it gives no sign of life (spec 5)."""
-    seal = peer.heartbeat.seal if peer.heartbeat is not None else None
-    return seal is not None and seal.fencing is FencingMode.DISARMED
+    said = peer.heartbeat.seal if peer.heartbeat is not None else None
+    written = peer.record.seal if peer.record is not None else None
+    return any(seal is not None and seal.fencing is FencingMode.DISARMED
+               and seal.incarnation >= peer.incarnation for seal in (said, written))

@@ -88,10 +88,14 @@ class MasterLock:
         view = self._view
         if not view.online:
             self._answer(ticket, ExitCode.NOT_ONLINE, "this host is not online")
-        elif self.held:
-            self._answer(ticket, ExitCode.SUCCESS, "TRUE")
         elif self._cut_off_and_disarmed():
             self._deny([ticket], "disarmed, and a host of the liveset is out of sight")
+        elif self.held and view.settled:
+            self._answer(ticket, ExitCode.SUCCESS, "TRUE")
+        elif self.held:
+            # After a gap nothing is certain before this host has listened again.
+            self._proposers.append(Waiter(
+                ticket=ticket, deadline_ms=now_ms + timing.election_bound_ms(view.common)))
         elif not view.statefile_access or view.holding:
             self._deny([ticket], "no access to the State-File")
         else:
@@ -108,6 +112,7 @@ class MasterLock:
             self._answer(ticket, ExitCode.NOT_ONLINE, "this host is not online")
             return
         self._refuse_proposers("cancelled")
+        self._want = False
         if not view.lock_request and self._clean_at_ms != NEVER:
             self._answer(ticket, ExitCode.SUCCESS, "")
             return

@@ -26,7 +26,7 @@ Source: spec 5.
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from xha import actions, events
+from xha import actions, events, ruletwo
 from xha.acceptance import Acceptance
 from xha.actions import Action
 from xha.admission import Admission
@@ -141,7 +141,7 @@ class Membership:
         view.out = []
         if view.ended:
             return view.out
-        drained = isinstance(event, events.Tick)
+        drained = isinstance(event, events.Tick) and event.drained
         self._stall.stepped(now_ms, drained)
         self._in_vain = False
         self._on[type(event)](now_ms, event)
@@ -152,7 +152,8 @@ class Membership:
         if not view.ended:
             if self._invalidation is None:
                 self._settle(now_ms)
-                self._beat.step(now_ms, drained, isinstance(event, events.HeartbeatsSent))
+                self._beat.step(now_ms, isinstance(event, events.Tick),
+                                isinstance(event, events.HeartbeatsSent))
             else:
                 self._watch_invalid(now_ms)
             self._cycle.step(now_ms)
@@ -182,7 +183,7 @@ class Membership:
             if view.ended:
                 return
             release_withheld(view)
-            self._end_sr2(now_ms)
+            ruletwo.end(view, now_ms)
             if self._state() == before:
                 break
         else:
@@ -198,32 +199,6 @@ class Membership:
         view = self._view
         return (view.heartbeat_domain, view.statefile_domain, view.liveset, view.proposed,
                 view.phase, view.sr2, view.loss_pending, view.join_blocked, view.waiting_for)
-
-    def _end_sr2(self, now_ms: int) -> None:
-        """Leave survival rule 2 when everybody is back on the State-File (spec 5, "SR2")."""
-        view = self._view
-        if view.sr2 and view.statefile_access and all(
-                self._is_back(host) for host in view.heartbeat_domain) and (
-                    view.everyone - view.heartbeat_domain <= view.excluded_hosts):
-            view.set_sr2(now_ms, False)
-            view.burst()
-        if view.sr2 or view.sr2_ended_at_ms == NEVER:
-            return
-        # Hosts that are back say so before this host sees their records advance: they have T2
-        # to show; then what is missing in the State-File domain is a loss like any.
-        until_ms = view.sr2_ended_at_ms + view.common.statefile_timeout_ms
-        if view.liveset <= view.statefile_domain or now_ms >= until_ms:
-            view.sr2_ended_at_ms = NEVER
-            view.loss_pending = view.loss_pending or not view.liveset <= view.statefile_domain
-        else:
-            view.wake(until_ms)
-
-    def _is_back(self, host: int) -> bool:
-        view = self._view
-        if host == view.me:
-            return host in view.statefile_domain
-        heartbeat = view.peers[host].heartbeat
-        return heartbeat is not None and host in heartbeat.statefile_domain
 
     def _close(self, now_ms: int) -> List[Action]:
         """Before the end of a daemon that says its last words: say them on the network."""
@@ -248,6 +223,7 @@ class Membership:
         section = reading.global_section
         assert section is not None
         corrupt = section.fault is not Fault.NONE
+        view.statefile_corrupted = corrupt or view.peers[view.me].bad_since_ms != NEVER
         if corrupt != view.global_corrupted:
             if corrupt:
                 view.log("statefile-global-corrupt", reason=section.text)
@@ -259,6 +235,7 @@ class Membership:
             rewrite = self._changes.read(section.content)
         repaired = self._repair.global_record(now_ms, reading)
         if repaired is not None:
+            repaired = self._changes.repaired(repaired)
             view.log("statefile-global-repaired")
             self._cycle.write_global(repaired, section.fingerprint)
         elif rewrite is not None and view.statefile_access:
@@ -282,9 +259,11 @@ class Membership:
         if state is PoolState.INVALID:
             if invalidated:
                 self._begin_invalidation(now_ms)
-            elif view.online:
+            else:
                 self._fencing.abort(ExitCode.INVALID_POOL_STATE, "the pool state is invalid")
-        elif view.online and max(state, self._changes.pending_state or state) < PoolState.ACTIVE:
+        elif view.online and max(state, self._changes.highest) < PoolState.ACTIVE:
+            # Neither seen nor asked for to be active.  (A state that was seen once and is read
+            # lower is an older writer's: it is written again, nobody leaves for it.)
             self._fencing.abort(
                 ExitCode.INVALID_POOL_STATE,
                 "the pool state went back to {}".format(state.name.lower()))
@@ -322,6 +301,8 @@ class Membership:
         if self._acceptance.fence_requested(peer):
             self._fencing.fence(now_ms, "fence-requested",
                                 "host {} has put this host out".format(peer.index))
+            if self._view.ended:
+                return
         heartbeat = event.heartbeat
         if heartbeat.sr2 and not view.sr2 and (
                 view.joining or view.online and not view.statefile_access):
@@ -354,6 +335,7 @@ class Membership:
 
     def _watchdog_failed(self, now_ms: int, event: events.WatchdogFailed) -> None:
         self._view.log("watchdog-refresh-failed", watchdog=event.watchdog, reason=event.error)
+        self._fencing.failed(actions.Watchdog(event.watchdog), event.error)
 
     def _arming_failed(self, now_ms: int, event: events.ArmingFailed) -> None:
         self._fencing.abort(ExitCode.WATCHDOG_ERROR, event.error)

@@ -117,6 +117,7 @@ class Node:
         # Of each section the bytes read last and what they mean: most do not change.
         self._decoded = {}  # type: Dict[int, Tuple[bytes, Section]]
         self._feedback = []  # type: List[events.Event]
+        self._arming_failed = False
         self._perform = {
             actions.SendHeartbeat: self._send,
             actions.ReadStateFile: lambda action: world.read(),
@@ -141,6 +142,9 @@ class Node:
         while waiting:
             for action in self.core.step(self._world.now_ms(), waiting.pop(0)):
                 self._perform[type(action)](action)
+                if self._arming_failed:
+                    break   # What follows would tell the others that this host is online.
+            self._arming_failed = False
             waiting.extend(self._feedback)
             self._feedback = []
 
@@ -239,6 +243,7 @@ class Node:
     def _record_armed(self, action: actions.RecordArmed) -> None:
         error = self._world.record_armed()
         if error:
+            self._arming_failed = True
             self._feedback.append(events.ArmingFailed(error=error))
 
     def _use_key(self, action: actions.UsePoolKey) -> None:

@@ -18,6 +18,11 @@ from xha.records import record
 from xha.view import View
 
 
+#: The ticket of a request whose client was answered already.
+NOBODY = -1
+FOR_EVER_MS = 1 << 40
+
+
 @record
 class Waiting(NamedTuple):
     """A request that is not answered yet."""
@@ -87,7 +92,8 @@ class Requests:
             if not shown:
                 continue
             self._waiting.remove(waiting)
-            self._answer(waiting.ticket, ExitCode.SUCCESS, "")
+            if waiting.ticket != NOBODY:
+                self._answer(waiting.ticket, ExitCode.SUCCESS, "")
             if waiting.wanted is PoolState.INVALID:
                 invalidated = True
             elif waiting.wanted is True:
@@ -102,9 +108,14 @@ class Requests:
                 self._waiting.remove(waiting)
                 self._answer(waiting.ticket, ExitCode.TRANSIENT_ERROR,
                              "the State-File did not take the change in time")
+                if waiting.wanted is True:
+                    # Excluded it will be all the same, and then its daemon must end.
+                    self._waiting.append(waiting._replace(
+                        ticket=NOBODY, deadline_ms=now_ms + FOR_EVER_MS))
             else:
                 self._view.wake(waiting.deadline_ms)
-        self._view.set_accelerate("request", bool(self._waiting))
+        self._view.set_accelerate("request", any(
+            waiting.ticket != NOBODY for waiting in self._waiting))
 
     def client_gone(self, ticket: int) -> None:
         """Nobody waits for the answer; the change stays wanted."""

@@ -34,7 +34,7 @@ import xha
 from xha import bounded, client, sfdevice, sfdump, sfformat
 from xha.config import Config, display_uuid
 from xha.errors import ExitCode, FormatError, XhaError
-from xha.hostset import MAX_HOSTS
+from xha.hostset import EMPTY, MAX_HOSTS
 from xha.paths import Paths
 from xha.published import (
     BLANK_RECORD, NO_MASTER, FencingMode, GlobalRecord, GlobalSeal, HostRecord, PoolState,
@@ -274,11 +274,12 @@ def _set_excluded(device: Device, config: Config, excluded: bool) -> str:
     seal = content.seal
     if seal is not None:
         seal = seal._replace(written_at_wall_ms=int(time.time() * 1000))
-    # The sequence grows because peers take a record over only then.  The one advance that
-    # they see in it can delay what they do with this host, never hasten it.
+    # The sequence stays, or peers would see a dead host advance; and what the last daemon said
+    # of a liveset goes, or a host that starts could take it for one to be in.
     _put(device, 1 + index, sfformat.encode_host(content._replace(
-        excluded=excluded, sequence=(content.sequence + 1) & 0xFFFFFFFF, host_index=index,
-        host_uuid=config.local.host_uuid, seal=seal)))
+        excluded=excluded, host_index=index, host_uuid=config.local.host_uuid, seal=seal,
+        current_liveset=EMPTY, proposed_liveset=EMPTY, heartbeat_domain=EMPTY,
+        statefile_domain=EMPTY, lock_request=False, lock_grants=EMPTY)))
     device.flush()
     return "host {} is {} now".format(index, word)
 

@@ -63,6 +63,9 @@ def _take_bad(view: View, peer: Peer, text: str, fingerprint: int, now_ms: int) 
             view.log("statefile-own-record-bad", reason=text)
         else:
             view.log("statefile-record-corrupt", host=peer.index, reason=text)
+    if peer.bad_since_ms == NEVER or peer.bad_fingerprint != fingerprint or not fingerprint:
+        # What was written there last, and when, cannot be told.
+        peer.suspect_at_ms = now_ms
     if peer.bad_since_ms == NEVER or peer.bad_fingerprint != fingerprint:
         peer.bad_since_ms = now_ms
         peer.bad_fingerprint = fingerprint
@@ -88,15 +91,23 @@ def _take_record(view: View, peer: Peer, content: HostRecord, now_ms: int) -> bo
     peer.record = content
     _note_sealing(view, peer, content, advanced)
     if advanced and peer.read_before:
-        if (peer.index != view.me and peer.index in view.liveset
-                and peer.index not in content.current_liveset):
+        if _is_other_instance(view, peer, content):
             # A new instance, while the old one is in our liveset: no sign of its life.
             peer.withheld_advance_at_ms = now_ms
         else:
             peer.advanced_at_ms = now_ms
             peer.statefile_discount_ms = 0
+            peer.exclusion_void = False
     peer.read_before = True
     return False
+
+
+def _is_other_instance(view: View, peer: Peer, content: HostRecord) -> bool:
+    """Whether the record of a host in our liveset is of an instance that was not let in."""
+    if (peer.index == view.me or peer.index not in view.liveset
+            or peer.index in content.current_liveset):
+        return False
+    return content.seal is None or content.seal.incarnation > peer.member_incarnation
 
 
 def _compare(peer: Peer, before: Optional[HostRecord], content: HostRecord) -> int:

@@ -75,7 +75,8 @@ class Stall:
             # A pause of the whole daemon is seen here once more: it is one gap, not two.
             known = self._gap_ended_ms > last_ms
             what = "no good reading of the State-File"
-            if not self._off and (known or self._count(completed_at_ms, gap_ms, what)):
+            applies = not self._off if known else self._count(completed_at_ms, gap_ms, what)
+            if applies:
                 for peer in self._view.peers:
                     if peer.advanced_at_ms != NEVER:
                         part_ms = completed_at_ms - max(last_ms, peer.advanced_at_ms)

@@ -16,6 +16,7 @@ or None to stay:
     PREDECESSOR       until nobody has me in its liveset, at most the deadline
     CRITERIA          form, join, wait, or abort at the deadline
     FORMING           until all who are heard have me in their proposal
+    PROPOSING         at the deadline: until my proposal of a smaller liveset is the only one
     JOINING           until all of the liveset have me in their proposal
     DONE
 
@@ -28,14 +29,13 @@ Source: spec 5, "Starting".
 import enum
 from typing import Callable, Dict, Optional
 
-from xha import liveset, timing
+from xha import liveset, startfacts, timing
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
 from xha.hostset import EMPTY, HostSet
-from xha.liveset import Picture
 from xha.published import NEVER, Phase, PoolState
-from xha.view import Peer, View
+from xha.view import View
 
 
 @enum.unique
@@ -47,6 +47,7 @@ class Stage(enum.Enum):
     PREDECESSOR = "the others to remove this host's previous instance"
     CRITERIA = "a liveset to join, or all hosts to form one"
     FORMING = "all hosts to propose this host"
+    PROPOSING = "nobody to propose another liveset"
     JOINING = "the liveset to admit this host"
     DONE = ""
 
@@ -55,7 +56,8 @@ class Startup:
     """The start of this host, from the first good reading to online."""
 
     __slots__ = ("_view", "_fencing", "_changes", "_stage", "_started_at_ms", "_state",
-                 "_joining_since_ms", "_clear_excluded", "_stages", "_own_advance_seen")
+                 "_joining_since_ms", "_clear_excluded", "_stages", "_own_advance_seen",
+                 "_shown_at_ms", "_online_at_ms")
 
     def __init__(self, view: View, fencing: Fencing, changes: GlobalChanges,
                  clear_excluded: Callable[[], None]) -> None:
@@ -69,12 +71,16 @@ class Startup:
         self._joining_since_ms = NEVER
         self._state = PoolState.NONE
         self._own_advance_seen = False
+        # Completion of the first reading that showed my proposal; NEVER before.
+        self._shown_at_ms = NEVER
+        self._online_at_ms = NEVER
         self._stages = {
             Stage.LISTEN_HEARTBEAT: self._listen_heartbeat,
             Stage.LISTEN_STATEFILE: self._listen_statefile,
             Stage.PREDECESSOR: self._predecessor,
             Stage.CRITERIA: self._criteria,
             Stage.FORMING: self._forming,
+            Stage.PROPOSING: self._proposing,
             Stage.JOINING: self._joining,
         }  # type: Dict[Stage, Callable[[int], Optional[Stage]]]
 
@@ -92,7 +98,10 @@ class Startup:
     def step(self, now_ms: int) -> None:
         """Go as far as the facts allow."""
         view = self._view
-        if self._started_at_ms == NEVER or self.done:
+        if self._started_at_ms == NEVER:
+            return
+        if self.done:
+            self._calm_down(now_ms)
             return
         advancing = view.me in view.statefile_domain
         self._own_advance_seen = self._own_advance_seen or advancing
@@ -108,6 +117,22 @@ class Startup:
             view.waiting_for = self._stage.value
             if view.waiting_for:
                 view.log("start-waiting", what=view.waiting_for)
+
+    def _calm_down(self, now_ms: int) -> None:
+        """End the acceleration of the start, once all members are seen in their own liveset."""
+        view = self._view
+        if "forming" not in view.accelerate_reasons:
+            return
+        if self._online_at_ms == NEVER:
+            self._online_at_ms = now_ms
+        until_ms = self._online_at_ms + view.common.statefile_timeout_ms
+        records = [view.peers[host].record for host in view.liveset.minus(view.me)]
+        if now_ms >= until_ms or all(
+                record is not None and record.host_index in record.current_liveset
+                for record in records):
+            view.set_accelerate("forming", False)
+        else:
+            view.wake(until_ms)
 
     # ---- the stages, in order
 
@@ -130,7 +155,7 @@ class Startup:
 
     def _predecessor(self, now_ms: int) -> Optional[Stage]:
         view = self._view
-        holders = HostSet(peer.index for peer in view.peers if self._counts_me(peer))
+        holders = HostSet(peer.index for peer in view.peers if startfacts.counts_me(view, peer))
         if not holders:
             return self._enter_criteria(now_ms)
         if now_ms >= self._deadline_ms(view.pool_state):
@@ -162,9 +187,9 @@ class Startup:
             self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
                                 "access to the State-File was lost during the start")
             return None
-        if not view.settled:
+        if not view.settled or not self._fencing.guarded:
             return None
-        exists = self._liveset_exists()
+        exists = startfacts.liveset_exists(view)
         if self._state is PoolState.INIT and exists:
             self._fencing.abort(ExitCode.INVALID_POOL_STATE,
                                 "a liveset exists although the pool is being initialised")
@@ -180,7 +205,7 @@ class Startup:
                 return following
         deadline_ms = self._deadline_ms(self._state)
         if now_ms >= deadline_ms:
-            return self._at_deadline(now_ms, exists)
+            return self._at_deadline(now_ms)
         view.wake(deadline_ms)
         return None
 
@@ -190,14 +215,12 @@ class Startup:
             return self._admitted()
         if not view.statefile_domain <= view.heartbeat_domain:
             return None
-        members = HostSet(host for host in view.statefile_domain
-                          if host != view.me and not view.peers[host].starting)
-        if not members and view.sr2:
-            members = HostSet(host for host in view.heartbeat_domain.minus(view.me)
-                              if self._is_member(view.peers[host]))
+        members = startfacts.liveset_to_join(view)
         if not members:
             return None
         view.log("joining", liveset=view.picture(members))
+        if view.excluded:
+            self._clear_excluded()
         view.set_liveset(members, members.plus(view.me))
         self._joining_since_ms = now_ms
         return Stage.JOINING
@@ -213,34 +236,84 @@ class Startup:
                 return True
         return False
 
-    def _at_deadline(self, now_ms: int, exists: bool) -> Optional[Stage]:
+    def _at_deadline(self, now_ms: int) -> Optional[Stage]:
+        """Nobody has formed a liveset with everybody, and none has admitted this host."""
         view = self._view
         if self._state is PoolState.INIT:
             self._fencing.abort(ExitCode.JOIN_TIMEOUT, "start timeout: not all hosts are here")
-        elif exists:
-            if self._adopt():
-                return self._admitted()
-            self._fencing.abort(ExitCode.CANNOT_JOIN, "the existing liveset did not admit us")
-        elif view.excluded and not (view.others <= view.excluded_hosts):
+            return None
+        view.set_accelerate("forming", True)
+        exists = startfacts.liveset_exists(view)
+        if exists and self._adopt():
+            return self._admitted()
+        rivals = startfacts.rivals(view)
+        if exists:
+            return self._wait_or_give_up(now_ms, "the existing liveset did not admit us")
+        if view.excluded and not view.others <= view.flagged_hosts:
             self._fencing.abort(
                 ExitCode.START_BLOCKED_BY_EXCLUSION,
                 "this host is excluded and no liveset exists, but other hosts are not excluded")
-        elif not liveset.in_largest_partition(self._live_picture()):
-            self._fencing.abort(ExitCode.CANNOT_JOIN,
-                                "no liveset exists and this host is not in the largest partition")
+            return None
+        if not liveset.in_largest_partition(startfacts.picture_of(view)) or (
+                rivals and rivals.lowest() < view.me):
+            return self._wait_or_give_up(
+                now_ms, "no liveset exists and this host is not in the largest partition")
+        if now_ms < self._predecessors_dead_ms():
+            view.wake(self._predecessors_dead_ms())
+            return None
+        view.set_liveset(EMPTY, startfacts.members_here(view))
+        self._shown_at_ms = NEVER
+        return Stage.PROPOSING
+
+    def _wait_or_give_up(self, now_ms: int, why: str) -> Optional[Stage]:
+        """Two who look at the deadline a moment apart must not end with 13: some grace."""
+        until_ms = self._grace_ms()
+        if now_ms >= until_ms:
+            self._fencing.abort(ExitCode.CANNOT_JOIN, why)
         else:
-            members = HostSet(host for host in view.heartbeat_domain
-                              if host == view.me or self._is_joining(view.peers[host]))
-            view.log("start-decided", decision="form a new liveset of those who are here")
-            view.set_liveset(members, members)
-            return self._admitted()
+            self._view.wake(until_ms)
         return None
+
+    def _proposing(self, now_ms: int) -> Optional[Stage]:
+        """Form a liveset without everybody, once nobody can be about to form another.
+
+        The proposal is on the disk, and a reading issued after one that showed it there finds
+        no other: of two hosts that propose differently at least one sees the other's.
+        """
+        view = self._view
+        if not view.statefile_access:
+            self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
+                                "access to the State-File was lost during the start")
+            return None
+        if not view.settled:
+            return None
+        rivals = startfacts.rivals(view)
+        if (startfacts.liveset_exists(view) or startfacts.members_here(view) != view.proposed
+                or not liveset.in_largest_partition(startfacts.picture_of(view))
+                or (rivals and rivals.lowest() < view.me)):
+            view.set_liveset(EMPTY, EMPTY)
+            return Stage.CRITERIA
+        until_ms = self._grace_ms() + timing.patience_ms(view.common)
+        if now_ms >= until_ms:
+            self._fencing.abort(ExitCode.CANNOT_JOIN, "the hosts do not agree on a liveset")
+            return None
+        view.wake(until_ms)
+        own = view.peers[view.me].record
+        if own is None or own.proposed_liveset != view.proposed:
+            return None
+        if self._shown_at_ms == NEVER:
+            self._shown_at_ms = view.reading_completed_at_ms
+        if view.reading_issued_at_ms < self._shown_at_ms or rivals:
+            return None
+        view.log("start-decided", decision="form a new liveset of those who are here")
+        view.set_liveset(view.proposed, view.proposed)
+        return self._admitted()
 
     def _forming(self, now_ms: int) -> Optional[Stage]:
         view = self._view
         if not view.settled:
             return None
-        if all(self._proposes_me(view.peers[host]) for host in view.heartbeat_domain):
+        if all(startfacts.proposes_me(view, view.peers[host]) for host in view.heartbeat_domain):
             view.set_liveset(view.proposed, view.proposed)
             if self._state is PoolState.INIT:
                 self._changes.want_state(PoolState.ACTIVE)
@@ -248,7 +321,8 @@ class Startup:
         until_ms = self._started_at_ms + timing.forming_deadline_ms(
             view.common, self._state is PoolState.INIT)
         if now_ms >= until_ms:
-            return self._at_deadline(now_ms, self._liveset_exists())
+            view.set_liveset(EMPTY, EMPTY)
+            return self._at_deadline(now_ms)
         view.wake(until_ms)
         return None
 
@@ -258,7 +332,7 @@ class Startup:
             return None
         self._follow_drops()
         others = view.liveset.minus(view.me)
-        if others and all(self._proposes_me(view.peers[host]) for host in others):
+        if others and all(startfacts.proposes_me(view, view.peers[host]) for host in others):
             view.set_liveset(view.liveset.plus(view.me), view.proposed.plus(view.me))
             return self._admitted()
         until_ms = self._joining_since_ms + view.common.boot_join_timeout_ms
@@ -280,8 +354,7 @@ class Startup:
         for host in view.liveset - view.heartbeat_domain:
             speakers = [view.peers[other] for other in view.liveset.minus(host)
                         if other in view.heartbeat_domain]
-            if speakers and all(self._is_member(peer) and host not in _liveset_of(peer)
-                                for peer in speakers):
+            if speakers and all(startfacts.lacks(peer, host) for peer in speakers):
                 view.set_liveset(view.liveset.minus(host), view.proposed.minus(host))
 
     def _admitted(self) -> Stage:
@@ -290,6 +363,9 @@ class Startup:
         if view.excluded:
             self._clear_excluded()
         view.joining = False
+        # Until all members show themselves: who was put into the liveset by others learns it
+        # from the disk, and its old record must not look like a restarted instance's.
+        view.set_accelerate("forming", True)
         view.enter(Phase.STARTED)
         view.burst()
         self._fencing.arm()
@@ -300,71 +376,17 @@ class Startup:
             view.loss_pending = True
         return Stage.DONE
 
-    # ---- facts
+    # ---- instants
 
     def _deadline_ms(self, state: PoolState) -> int:
         return self._started_at_ms + timing.start_deadline_ms(
             self._view.common, state is PoolState.INIT)
 
-    def _liveset_exists(self) -> bool:
-        view = self._view
-        running = any(host != view.me and not view.peers[host].starting
-                      for host in view.statefile_domain)
-        return running or (
-            view.sr2 and view.heartbeat_domain | view.excluded_hosts == view.everyone)
+    def _grace_ms(self) -> int:
+        return self._deadline_ms(self._state) + 2 * timing.patience_ms(self._view.common)
 
-    def _counts_me(self, peer: Peer) -> bool:
-        """Whether another host counts an instance of this host as alive, on either path."""
-        view = self._view
-        if peer.index == view.me:
-            return False
-        if peer.index in view.heartbeat_domain and view.me in _liveset_of(peer):
-            return True
-        return (peer.index in view.statefile_domain and peer.record is not None
-                and view.me in peer.record.current_liveset)
-
-    def _proposes_me(self, peer: Peer) -> bool:
-        if peer.index == self._view.me:
-            return self._view.me in self._view.proposed
-        return peer.heartbeat is not None and self._view.me in peer.heartbeat.proposed_liveset
-
-    @staticmethod
-    def _is_member(peer: Peer) -> bool:
-        return peer.index in _liveset_of(peer)
-
-    @staticmethod
-    def _is_joining(peer: Peer) -> bool:
-        return peer.heartbeat is not None and peer.heartbeat.joining
-
-    def _live_picture(self) -> Picture:
-        return picture_of(self._view)
-
-
-def _liveset_of(peer: Peer) -> HostSet:
-    """The current liveset that a host last published by heartbeat."""
-    return peer.heartbeat.current_liveset if peer.heartbeat is not None else EMPTY
-
-
-def picture_of(view: View) -> Picture:
-    """Freeze what is known now: the input of the survival test and of the start criteria."""
-    records = [peer.record for peer in view.peers]
-    return Picture(
-        me=view.me, everyone=view.everyone, liveset=view.liveset,
-        heartbeat_domain=view.heartbeat_domain, statefile_domain=view.statefile_domain,
-        statefile_access=view.statefile_access,
-        heartbeat_on_statefile=tuple(
-            view.heartbeat_domain if index == view.me
-            else record.heartbeat_domain if record else EMPTY
-            for index, record in enumerate(records)),
-        statefile_on_statefile=tuple(
-            view.statefile_domain if index == view.me
-            else record.statefile_domain if record else EMPTY
-            for index, record in enumerate(records)),
-        statefile_on_heartbeat=tuple(
-            view.statefile_domain if peer.index == view.me
-            else peer.heartbeat.statefile_domain if peer.heartbeat else EMPTY
-            for peer in view.peers),
-        weights=tuple(
-            view.committed_weight if index == view.me else record.weight if record else 0
-            for index, record in enumerate(records)),
-        excluded=view.excluded_hosts)
+    def _predecessors_dead_ms(self) -> int:
+        """By when whoever was alive when this host started, and is not seen, has been reset."""
+        longest_ms = timing.longest_watchdog_ms(self._view.common)
+        return (self._started_at_ms + longest_ms + timing.drift_ms(longest_ms)
+                + timing.RESET_MS)

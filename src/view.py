@@ -32,7 +32,8 @@ class Peer:
                  "heartbeat_discount_ms", "sequence", "incarnation", "sealed_sequence",
                  "record", "read_before", "advanced_at_ms", "withheld_advance_at_ms",
                  "statefile_discount_ms", "unsealed_readings", "bad_since_ms",
-                 "bad_fingerprint", "bad_text", "alive_though_dropped")
+                 "bad_fingerprint", "bad_text", "alive_though_dropped", "suspect_at_ms",
+                 "member_incarnation", "exclusion_void")
 
     def __init__(self, index: HostIndex, uuid: str, address: str) -> None:
         self.index = index
@@ -66,13 +67,24 @@ class Peer:
         self.bad_since_ms = NEVER
         self.bad_fingerprint = 0
         self.bad_text = ""
+        # The last instant at which its section may have hidden an advance: bad bytes changed, or
+        # could not be read.  Writer: sfrecords.
+        self.suspect_at_ms = NEVER
+        # Its incarnation when it came into our liveset; 0 for one that seals nothing.
+        self.member_incarnation = 0
+        # It was let in since its record was read: what that says of exclusion is over.
+        self.exclusion_void = False
         # The host was dropped and still speaks: the gravest error, said once.
         self.alive_though_dropped = False
 
     @property
     def excluded(self) -> bool:
-        """Whether its last good record says that it was shut down on purpose."""
-        return self.record is not None and self.record.excluded
+        """Whether its last good record says that it was shut down on purpose, and it still is.
+
+        A host that starts, or was let in since, is back whatever its record still says.
+        """
+        return (self.record is not None and self.record.excluded
+                and not self.record.starting and not self.exclusion_void)
 
     @property
     def starting(self) -> bool:
@@ -199,6 +211,12 @@ class View:
         return HostSet(peer.index for peer in self.peers
                        if peer.index != self.me and peer.excluded)
 
+    @property
+    def flagged_hosts(self) -> HostSet:
+        """The other hosts whose excluded flag is set on the disk, whether they are back or not."""
+        return HostSet(peer.index for peer in self.peers if peer.index != self.me
+                       and peer.record is not None and peer.record.excluded)
+
     def emit(self, action: "actions.Action") -> None:
         """Ask the world for ``action``, after what was asked before."""
         self.out.append(action)
@@ -226,6 +244,9 @@ class View:
             self.log("liveset-changed", liveset=self.picture(liveset))
         if liveset != self.liveset or proposed != self.proposed:
             self.burst()
+        for host in liveset - self.liveset:
+            self.peers[host].member_incarnation = self.peers[host].incarnation
+            self.peers[host].exclusion_void = True
         self.liveset = liveset
         self.proposed = proposed
 

@@ -32,6 +32,7 @@ def received(sender=1, source=None, proof=Proof.AUTHENTIC, received_at_ms=NOW_MS
 def make_xhad(one, host):
     """Let a host be known as an xhad peer: unsealed in two readings running."""
     peer_of(one, host).unsealed_readings = 2
+    peer_of(one, host).advanced_at_ms = 50000
 
 
 def test_a_proven_heartbeat_of_a_known_host_is_taken_over():

@@ -36,7 +36,8 @@ PROPOSED = [
 ]
 
 
-@pytest.mark.parametrize("joiner, facts, proposed, why", PROPOSED, ids=[row[-1] for row in PROPOSED])
+@pytest.mark.parametrize("joiner, facts, proposed, why", PROPOSED,
+                         ids=[row[-1] for row in PROPOSED])
 def test_a_host_that_is_let_in_is_proposed(joiner, facts, proposed, why):
     view = pool(joiner, **facts)
     assert (2 in view.proposed) is proposed
@@ -55,7 +56,8 @@ ADMITTED = [
 ]
 
 
-@pytest.mark.parametrize("member, facts, admitted, why", ADMITTED, ids=[row[-1] for row in ADMITTED])
+@pytest.mark.parametrize("member, facts, admitted, why", ADMITTED,
+                         ids=[row[-1] for row in ADMITTED])
 def test_a_host_is_admitted(member, facts, admitted, why):
     """Once every host of L (me included) has i in its P, L := L + i; a burst follows."""
     view = pool(member=member, **facts)

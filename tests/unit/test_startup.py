@@ -18,6 +18,8 @@ ALL = hosts(0, 1, 2)
 ALONE = hosts(0)
 START_MS = 1000
 BOOT_MS = START_MS + 60000
+#: What is waited beyond the deadline for two that look at it a moment apart.
+GRACE_MS = 10000
 ENABLE_MS = START_MS + 50000
 
 
@@ -33,7 +35,10 @@ class Bench:
         self.state(state)
         self.cleared = []
         self.changes = GlobalChanges(self.view)
-        self.startup = Startup(self.view, Fencing(self.view), self.changes,
+        fencing = Fencing(self.view)
+        fencing.heartbeats_sent(START_MS)
+        fencing.record_written(START_MS)
+        self.startup = Startup(self.view, fencing, self.changes,
                                lambda: self.cleared.append(True))
         for host in (1, 2):
             self.peer(host)
@@ -61,6 +66,17 @@ class Bench:
 
     def step(self, now_ms):
         self.startup.step(now_ms)
+        return self
+
+    def proposal_shown(self, now_ms, rival=None):
+        """My record with my proposal is read, then read once more."""
+        self.view.peers[0].record = host_record(0, proposed_liveset=self.view.proposed)
+        if rival is not None:
+            self.view.peers[1].record = host_record(1, starting=True, proposed_liveset=rival)
+        for issued_at_ms in (now_ms, now_ms + 400):
+            self.view.reading_issued_at_ms = issued_at_ms
+            self.view.reading_completed_at_ms = issued_at_ms + 10
+            self.step(issued_at_ms + 10)
         return self
 
     @property
@@ -206,6 +222,7 @@ def test_a_liveset_exists_under_rule_2_when_all_but_excluded_hosts_are_heard(
         heard, excluded, exists):
     """A heartbeat told me SR2, and HB u excluded = N."""
     bench = Bench(state=PoolState.INIT, sr2=True).peer(2, excluded=excluded)
+    bench.peer(2, excluded=excluded, starting=not excluded)
     bench.sees(heard, ALONE).step(START_MS + 5000)
     assert (bench.code is ExitCode.INVALID_POOL_STATE) is exists
 
@@ -346,8 +363,8 @@ def test_a_member_that_is_heard_was_not_dropped():
 
 def test_a_liveset_that_exists_and_does_not_let_it_in_ends_the_start_with_13():
     bench = running(at_criteria()).sees(hosts(0, 1), ALL)
-    assert bench.step(BOOT_MS - 1).code is None
-    assert bench.step(BOOT_MS).code is ExitCode.CANNOT_JOIN
+    assert bench.step(BOOT_MS + GRACE_MS - 1).code is None
+    assert bench.step(BOOT_MS + GRACE_MS).code is ExitCode.CANNOT_JOIN
 
 
 def test_at_the_deadline_it_looks_once_more_whether_it_was_accepted():
@@ -371,27 +388,54 @@ def test_an_excluded_host_forms_no_liveset_unless_all_are(me, others, code, why)
         bench.peer(host, excluded=others)
     bench.step(BOOT_MS)
     assert bench.code is code
-    assert bench.online is (code is None)
+    assert bench.proposal_shown(BOOT_MS + 10).online is (code is None)
 
 
 def test_in_the_largest_partition_it_forms_a_liveset_of_those_who_are_joining():
     """L := P := HB minus the hosts not joining."""
     bench = at_criteria().peer(1, joining=True).peer(2, joining=False).sees(ALL, hosts(0, 1))
     bench.step(BOOT_MS)
+    assert (bench.stage, bench.view.liveset, bench.view.proposed) == (
+        "PROPOSING", EMPTY, hosts(0, 1))
+    bench.proposal_shown(BOOT_MS + 10)
     assert bench.online
     assert bench.view.liveset == bench.view.proposed == hosts(0, 1)
 
 
+def test_it_forms_nothing_before_a_reading_issued_after_one_that_showed_its_proposal():
+    """Two that look at the deadline a moment apart must not form two livesets."""
+    bench = at_criteria().peer(1, joining=True).sees(hosts(0, 1)).step(BOOT_MS)
+    bench.view.peers[0].record = host_record(0, proposed_liveset=hosts(0, 1))
+    bench.view.reading_issued_at_ms = BOOT_MS + 10
+    bench.view.reading_completed_at_ms = BOOT_MS + 20
+    assert bench.step(BOOT_MS + 20).stage == "PROPOSING"
+
+
+@pytest.mark.parametrize("rival, stage, why", [
+    (hosts(0, 1), "DONE", "it proposes the same"),
+    (hosts(1), "PROPOSING", "a higher index will withdraw its own"),
+])
+def test_a_rival_proposal_is_waited_for(rival, stage, why):
+    bench = at_criteria().peer(1, joining=True).sees(hosts(0, 1)).step(BOOT_MS)
+    assert bench.proposal_shown(BOOT_MS + 10, rival).stage == stage
+
+
+def test_a_host_that_is_heard_to_be_a_member_is_a_liveset_that_exists():
+    bench = at_criteria().peer(1, current=hosts(1), joining=False).sees(hosts(0, 1))
+    assert bench.step(BOOT_MS).stage == "CRITERIA"
+
+
 def test_outside_of_the_largest_partition_it_gives_up_with_13():
     bench = at_criteria().peer(1, weight=5, sees=hosts(1)).sees(ALONE, hosts(0, 1))
-    assert bench.step(BOOT_MS).code is ExitCode.CANNOT_JOIN
+    assert bench.step(BOOT_MS).code is None
+    assert bench.step(BOOT_MS + GRACE_MS).code is ExitCode.CANNOT_JOIN
 
 
 # ---- online
 
 
 def test_a_start_that_succeeds_arms_fencing_and_bursts_in_phase_started():
-    bench = at_criteria().step(BOOT_MS)
+    bench = at_criteria().step(BOOT_MS).proposal_shown(BOOT_MS + 10)
     assert bench.view.phase is Phase.STARTED
     assert bench.view.fencing is FencingMode.ARMED
     assert bench.view.burst_wanted

@@ -342,8 +342,8 @@ def test_a_condition_that_persists_is_printed_once_and_then_counted(desk):
     desk.logger.close(PATIENCE_S)
     texts = [line.split(None, 2)[2] for line in desk.lines()]
     assert [text.split(" [")[0] for text in texts] == [
-        "This daemon stood still for 901 ms: a pause.",
-        "This daemon stood still for 9 ms: a slow disk.",
+        "Nothing was learnt of others for 901 ms: a pause.",
+        "Nothing was learnt of others for 9 ms: a slow disk.",
         "gap-noticed: 5 more in the last 60 s."]
 
 

@@ -17,7 +17,8 @@ VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", 
               "config", "plainxml", "timing", "catalogue"}
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
-        "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership"}
+        "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
+        "ruletwo", "startfacts"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",

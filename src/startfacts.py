@@ -1,0 +1,124 @@
+"""What a starting host can see of the pool: the questions of the start criteria.
+
+Each is a function of the view alone.  Source: spec 5, "Starting".
+"""
+
+from typing import List
+
+from xha.hostset import EMPTY, HostSet
+from xha.liveset import Picture
+from xha.published import HostRecord
+from xha.view import Peer, View
+
+
+def liveset_of(peer: Peer) -> HostSet:
+    """The current liveset that a host last published by heartbeat."""
+    return peer.heartbeat.current_liveset if peer.heartbeat is not None else EMPTY
+
+
+def is_member(peer: Peer) -> bool:
+    """Whether a host says by heartbeat that it is in its own liveset."""
+    return peer.index in liveset_of(peer)
+
+
+def lacks(peer: Peer, host: int) -> bool:
+    """Whether a host says by heartbeat that it is in a liveset, and another is not."""
+    return is_member(peer) and host not in liveset_of(peer)
+
+
+def is_joining(peer: Peer) -> bool:
+    """Whether a host says by heartbeat that it looks for a liveset to be in."""
+    return peer.heartbeat is not None and peer.heartbeat.joining
+
+
+def counts_me(view: View, peer: Peer) -> bool:
+    """Whether another host counts an instance of this host as alive, on either path."""
+    if peer.index == view.me:
+        return False
+    if peer.index in view.heartbeat_domain and view.me in liveset_of(peer):
+        return True
+    return (peer.index in view.statefile_domain and peer.record is not None
+            and view.me in peer.record.current_liveset)
+
+
+def proposes_me(view: View, peer: Peer) -> bool:
+    """Whether a host has this host in the liveset that it proposes."""
+    if peer.index == view.me:
+        return view.me in view.proposed
+    return peer.heartbeat is not None and view.me in peer.heartbeat.proposed_liveset
+
+
+def liveset_exists(view: View) -> bool:
+    """Whether there is a liveset already.
+
+    A host that is heard and says that it is in one counts too: its record may show it only
+    after the next cycle, and a host that formed a second liveset meanwhile would have the
+    first one's members fenced.
+    """
+    running = any(host != view.me and not view.peers[host].starting
+                  for host in view.statefile_domain)
+    heard = any(is_member(view.peers[host]) for host in view.heartbeat_domain.minus(view.me))
+    return running or heard or (
+        view.sr2 and view.heartbeat_domain | view.excluded_hosts == view.everyone)
+
+
+def members_here(view: View) -> HostSet:
+    """Whom a new liveset would consist of: who is seen on both paths and joining."""
+    return HostSet(host for host in view.heartbeat_domain & view.statefile_domain
+                   if host == view.me or is_joining(view.peers[host]))
+
+
+def rivals(view: View) -> HostSet:
+    """The hosts whose records propose another new liveset than mine would be."""
+    mine = members_here(view)
+    return HostSet(
+        record.host_index for record in _records(view)
+        if record.proposed_liveset and record.proposed_liveset != mine)
+
+
+def _records(view: View) -> List[HostRecord]:
+    found = [view.peers[host].record for host in view.statefile_domain.minus(view.me)]
+    return [record for record in found if record is not None]
+
+
+def liveset_to_join(view: View) -> HostSet:
+    """The hosts that must admit this host, EMPTY when they cannot be told.
+
+    Not only those whose records run: those that they count as alive as well.  A host that
+    this host happens not to see is a member all the same, and must agree.
+    """
+    running = HostSet(host for host in view.statefile_domain.minus(view.me)
+                      if not view.peers[host].starting)
+    if not running and view.sr2:
+        return HostSet(host for host in view.heartbeat_domain.minus(view.me)
+                       if is_member(view.peers[host]))
+    members = running
+    for record in _records(view):
+        if record.host_index in running:
+            members = members | record.current_liveset
+    return members.minus(view.me)
+
+
+def picture_of(view: View) -> Picture:
+    """Freeze what is known now: the input of the survival test and of the start criteria."""
+    records = [peer.record for peer in view.peers]
+    return Picture(
+        me=view.me, everyone=view.everyone, liveset=view.liveset,
+        heartbeat_domain=view.heartbeat_domain, statefile_domain=view.statefile_domain,
+        statefile_access=view.statefile_access,
+        heartbeat_on_statefile=tuple(
+            view.heartbeat_domain if index == view.me
+            else record.heartbeat_domain if record else EMPTY
+            for index, record in enumerate(records)),
+        statefile_on_statefile=tuple(
+            view.statefile_domain if index == view.me
+            else record.statefile_domain if record else EMPTY
+            for index, record in enumerate(records)),
+        statefile_on_heartbeat=tuple(
+            view.statefile_domain if peer.index == view.me
+            else peer.heartbeat.statefile_domain if peer.heartbeat else EMPTY
+            for peer in view.peers),
+        weights=tuple(
+            view.committed_weight if index == view.me else record.weight if record else 0
+            for index, record in enumerate(records)),
+        excluded=view.excluded_hosts)
