@@ -75,7 +75,7 @@ class Pool:
         self.disk = Disk(hosts)
         self.history = []  # type: List[Entry]
         self.hosts = []  # type: List[Host]
-        self._checkers = Checkers(self.hosts)
+        self._checkers = Checkers(self.hosts, lambda: self.timeline.now_ms)
         for index, settings in enumerate(self.settings):
             drift = drift_ppm[index] if index < len(drift_ppm) else 0
             # No two clocks show the same: whoever compares them is found out.

@@ -126,9 +126,10 @@ class Story:
                 self.pool.network.loss[(sender, receiver)] = int(percent) / 100
 
     def statefile(self, text: str, what: str) -> None:
-        """statefile of 0,1 lost | hangs | unwritable | unreadable | forgets writes | back"""
+        """statefile of 0,1 lost | hangs | unwritable | unreadable | ... writes | back"""
         fault = {"lost": "error", "hangs": "hang", "unwritable": "write error",
-                 "unreadable": "read error", "forgets writes": "lost writes", "back": WELL}[what]
+                 "unreadable": "read error", "forgets writes": "lost writes",
+                 "misreports writes": "false write error", "back": WELL}[what]
         for host in self.hosts(text):
             self.pool.hosts[host].way.set_fault(fault)
             self.pool.hosts[host].way.slow_ms = 0
@@ -250,8 +251,8 @@ COMMANDS = [
     (r"network loses (\d+) %", Story.lossy),
     (r"network heals", lambda story: story.pool.network.heal()),
     (r"link (\d+)-(\d+) cut", Story.link),
-    (r"statefile of " + _HOSTS + " (lost|hangs|unwritable|unreadable|forgets writes|back)",
-     Story.statefile),
+    (r"statefile of " + _HOSTS + " (lost|hangs|unwritable|unreadable|back"
+     "|forgets writes|misreports writes)", Story.statefile),
     (r"statefile of " + _HOSTS + r" takes (\d+) ms", Story.slow),
     (r"record of " + _HOSTS + " damaged", Story.damage),
     (r"global record (damaged|zeroed)", Story.damage_global),
