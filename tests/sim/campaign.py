@@ -9,22 +9,24 @@ import os
 import random
 import sys
 import traceback
-from typing import Any, Callable, List, Tuple
+from typing import Any, List, Tuple
 
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    import conftest  # noqa: F401  (makes src/ importable as xha)
+    __import__("conftest")  # Makes src/ importable as xha.
 
 from xha import events, sfformat
 from xha.published import Fault, FencingMode, PoolState
 
 from sim.checkers import Breach
 from sim.disk import WELL
+from sim.host import Host
 from sim.pool import QUICK, Pool
 
 #: Settings that a run may have.
 SETTINGS = (
     QUICK, QUICK,
+    dict(QUICK, BootJoinTimeout=25, EnableJoinTimeout=25),
     dict(QUICK, HeartbeatTimeout=7, StateFileTimeout=6, HeartbeatWatchdogTimeout=6,
          StateFileWatchdogTimeout=12),
     dict(QUICK, HeartbeatTimeout=10, StateFileTimeout=10, HeartbeatWatchdogTimeout=10,
@@ -54,7 +56,8 @@ class Run:
         kinds = [self.crash, self.start, self.freeze, self.thaw, self.part, self.one_way,
                  self.link, self.heal, self.lossy, self.late, self.disk_fault, self.all_disks,
                  self.disks_well, self.slow, self.tear, self.rot, self.propose, self.cancel,
-                 self.kill, self.weigh, self.exclude, self.stop]
+                 self.kill, self.weigh, self.exclude, self.stop, self.start_some,
+                 self.crash_all]
         # Runs differ in kind, not only in order.
         self._kinds = self._random.sample(kinds, self._random.randint(2, 8)) + [self.start]
 
@@ -120,6 +123,25 @@ class Run:
             if host.node is None and not host.guarded:
                 self.note("host {} starts".format(host.index))
                 host.start()
+
+    def start_some(self) -> None:
+        """Some of those that are down, each a little later than the one before."""
+        delay_ms = 0
+        for host in self.pool.hosts:
+            if host.node is None and not host.guarded and self._random.random() < 0.7:
+                self.note("host {} starts in {} ms".format(host.index, delay_ms))
+                self.pool.timeline.after(delay_ms, self._start_if_down, host)
+                delay_ms += self._random.randint(0, 1500)
+
+    @staticmethod
+    def _start_if_down(host: Host) -> None:
+        if host.node is None and not host.guarded:
+            host.start()
+
+    def crash_all(self) -> None:
+        self.note("all crash")
+        for host in self.pool.hosts:
+            host.crash()
 
     def kill(self) -> None:
         host = self._host()
