@@ -347,11 +347,13 @@ class Startup:
         """While joining: a host that all other members have dropped is no member for us.
 
         They have waited it out; this host, which is no member yet, cannot and need not.  A
-        host that is heard was not dropped: a member's last heartbeat may be older than its
-        admission.
+        host that is heard in its own liveset was not dropped: a member's last heartbeat may be
+        older than its admission.  (One that is heard outside of it is a new instance.)
         """
         view = self._view
-        for host in view.liveset - view.heartbeat_domain:
+        heard = HostSet(host for host in view.heartbeat_domain
+                        if startfacts.is_member(view.peers[host]))
+        for host in view.liveset - heard:
             speakers = [view.peers[other] for other in view.liveset.minus(host)
                         if other in view.heartbeat_domain]
             if speakers and all(startfacts.lacks(peer, host) for peer in speakers):

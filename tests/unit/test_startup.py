@@ -351,6 +351,16 @@ def test_a_member_that_all_others_have_dropped_is_not_waited_for():
     assert bench.view.liveset == hosts(0, 1)
 
 
+def test_a_member_that_was_dropped_and_starts_anew_is_not_waited_for():
+    """It is heard, but not in its own liveset; it waits for this host in its turn."""
+    bench = running(at_criteria()).step(START_MS + 6000)
+    bench.peer(1, starting=False, current=hosts(1), proposed=hosts(0, 1))
+    bench.peer(2, starting=True, current=EMPTY, proposed=EMPTY, joining=True)
+    bench.step(START_MS + 6100)
+    assert bench.online
+    assert bench.view.liveset == hosts(0, 1)
+
+
 def test_a_member_that_is_heard_was_not_dropped():
     """A member's last heartbeat may be older than the admission of the one it lacks."""
     bench = running(at_criteria()).step(START_MS + 6000)
