@@ -21,9 +21,16 @@ def is_member(peer: Peer) -> bool:
     return peer.index in liveset_of(peer)
 
 
-def lacks(peer: Peer, host: int) -> bool:
-    """Whether a host says by heartbeat that it is in a liveset, and another is not."""
-    return is_member(peer) and host not in liveset_of(peer)
+def lacks(view: View, peer: Peer, host: int) -> bool:
+    """Whether a host says that it is in a liveset, and another is not, on both paths.
+
+    One of them may be older than the admission of the other host; under survival rule 2 its
+    record is.
+    """
+    written = EMPTY
+    if peer.record is not None and not view.sr2:
+        written = peer.record.current_liveset
+    return is_member(peer) and host not in liveset_of(peer) and host not in written
 
 
 def is_joining(peer: Peer) -> bool:

@@ -354,9 +354,8 @@ class Startup:
         heard = HostSet(host for host in view.heartbeat_domain
                         if startfacts.is_member(view.peers[host]))
         for host in view.liveset - heard:
-            speakers = [view.peers[other] for other in view.liveset.minus(host)
-                        if other in view.heartbeat_domain]
-            if speakers and all(startfacts.lacks(peer, host) for peer in speakers):
+            speakers = [view.peers[other] for other in view.liveset & heard.minus(host)]
+            if speakers and all(startfacts.lacks(view, peer, host) for peer in speakers):
                 view.set_liveset(view.liveset.minus(host), view.proposed.minus(host))
 
     def _admitted(self) -> Stage:

@@ -361,6 +361,28 @@ def test_a_member_that_was_dropped_and_starts_anew_is_not_waited_for():
     assert bench.view.liveset == hosts(0, 1)
 
 
+@pytest.mark.parametrize("sr2", [False, True])
+def test_a_member_whose_record_still_names_it_has_not_dropped_it(sr2):
+    """Its last heartbeat may be older than that admission; under rule 2 its record is older."""
+    bench = running(at_criteria()).step(START_MS + 6000)
+    bench.peer(1, starting=False, current=hosts(1), proposed=hosts(0, 1))
+    bench.view.peers[1].record = host_record(1, starting=False, current_liveset=hosts(1, 2))
+    bench.view.sr2 = sr2
+    bench.sees(hosts(0, 1)).step(START_MS + 6100)
+    assert bench.view.liveset == (hosts(0, 1) if sr2 else hosts(1, 2))
+
+
+def test_members_that_were_dropped_together_do_not_keep_each_other_in():
+    bench = running(at_criteria()).step(START_MS + 6000)
+    bench.view.liveset = hosts(1, 2)
+    for host in (1, 2):
+        bench.peer(host, starting=True, current=EMPTY, proposed=EMPTY, joining=True)
+    bench.step(START_MS + 6100)
+    assert bench.view.liveset == hosts(1, 2), "nobody is left to say that they were dropped"
+    bench.peer(1, starting=False, current=hosts(1), proposed=hosts(0, 1)).step(START_MS + 6200)
+    assert bench.online and bench.view.liveset == hosts(0, 1)
+
+
 def test_a_member_that_is_heard_was_not_dropped():
     """A member's last heartbeat may be older than the admission of the one it lacks."""
     bench = running(at_criteria()).step(START_MS + 6000)
