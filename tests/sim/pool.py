@@ -10,8 +10,9 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tu
 
 from xha import config, sfformat
 from xha.config import Config
-from xha.published import (BLANK_RECORD, MAX_HOSTS, NO_MASTER, FencingMode, GlobalRecord,
-                           GlobalSeal, PoolState, RecordSeal, WatchdogMode)
+from xha.hostset import MAX_HOSTS
+from xha.published import (BLANK_RECORD, NO_MASTER, FencingMode, GlobalRecord, GlobalSeal,
+                           PoolState, RecordSeal, WatchdogMode)
 
 from sim.checkers import Checkers
 from sim.disk import Disk

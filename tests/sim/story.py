@@ -15,7 +15,7 @@ second stands in one line.  Two commands without "... pass" between them happen 
 """
 
 import re
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 from xha import events
 from xha.actions import Log
@@ -23,6 +23,7 @@ from xha.catalogue import Catalogue
 from xha.published import PoolState
 
 from sim.disk import WELL
+from sim.host import Host
 from sim.pool import QUICK, Entry, Pool
 
 #: What an operator is not shown.
@@ -59,7 +60,7 @@ class Story:
         self._began_ms = 0
         self._said_ms = {}  # type: Dict[Tuple[Any, ...], int]
         #: Every message that was said, at any level.
-        self.messages = set()  # type: set[str]
+        self.messages = set()  # type: Set[str]
 
     def tell(self, command: str) -> List[str]:
         """Obey a command; the lines of the trace that it gave."""
@@ -155,9 +156,11 @@ class Story:
         """host 0,1 starts | crashes | freezes | thaws; daemon of 0 dies"""
         for host in self.hosts(text):
             one = self.pool.hosts[host]
-            {"starts": one.start, "crashes": one.crash, "freezes": one.pause,
-             "thaws": one.resume, "dies": one.kill,
-             "stops": lambda one=one: one.take(events.StopRequested())}[what]()
+            if what == "stops":
+                one.take(events.StopRequested())
+            else:
+                {"starts": one.start, "crashes": one.crash, "freezes": one.pause,
+                 "thaws": one.resume, "dies": one.kill}[what]()
 
     def weigh(self, text: str, weight: str) -> None:
         """weight of 2 becomes 5"""
@@ -226,7 +229,7 @@ def _rounded(message: Log) -> Log:
         for name, value in message.fields))
 
 
-def _state_of(host: Any) -> str:
+def _state_of(host: Host) -> str:
     view = host.view
     if not host.up:
         return "down"

@@ -1,6 +1,8 @@
 """Views, heartbeats, records and readings, for the tests of the core."""
 
-from sim.pool import QUICK, settings_of
+import functools
+
+from sim.pool import GENERATION, QUICK, settings_of
 from xha.hostset import EMPTY, HostIndex, HostSet
 from xha.published import (
     MAX_HOSTS, NEVER, NO_MASTER, Fault, FencingMode, GlobalRecord,
@@ -16,6 +18,7 @@ def hosts(*indexes):
     return HostSet(indexes)
 
 
+@functools.lru_cache(maxsize=None)
 def common(count=3, **parameters):
     """The shared half of a configuration: t1=t2=1, T1=T2=5, Wh=5, Ws=8 s."""
     return settings_of(count, dict(QUICK, **parameters))[0].common
@@ -53,7 +56,7 @@ def heartbeat(sender, count=3, **changes):
     """A sealed heartbeat of an online host of a whole pool, with these changes."""
     everyone = HostSet.first(count)
     return Heartbeat(
-        sequence=10, generation_uuid=common(count).generation_uuid, host_uuid=uuid_of(sender),
+        sequence=10, generation_uuid=GENERATION, host_uuid=uuid_of(sender),
         host_index=sender, current_liveset=everyone, proposed_liveset=everyone,
         heartbeat_domain=everyone, statefile_domain=everyone, since_heartbeat_ms=ages(count),
         since_statefile_ms=ages(count), since_xapi_restart_ms=NEVER, phase=Phase.STARTED,
@@ -83,7 +86,7 @@ def host_record(host, count=3, **changes):
 
 def global_record(state=PoolState.ACTIVE, count=3, **changes):
     return GlobalRecord(
-        generation_uuid=common(count).generation_uuid, pool_state=state, master=NO_MASTER,
+        generation_uuid=GENERATION, pool_state=state, master=NO_MASTER,
         host_count=count, pool_key=KEY, seal=None)._replace(**changes)
 
 
