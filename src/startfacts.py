@@ -5,9 +5,10 @@ Each is a function of the view alone.  Source: spec 5, "Starting".
 
 from typing import List
 
+from xha import lifesigns
 from xha.hostset import EMPTY, HostSet
 from xha.liveset import Picture
-from xha.published import HostRecord
+from xha.published import NEVER, HostRecord
 from xha.view import Peer, View
 
 
@@ -73,6 +74,16 @@ def members_here(view: View) -> HostSet:
     """Whom a new liveset would consist of: who is seen on both paths and joining."""
     return HostSet(host for host in view.heartbeat_domain & view.statefile_domain
                    if host == view.me or is_joining(view.peers[host]))
+
+
+def members_dead_ms(view: View) -> int:
+    """By when the members of a liveset that are seen no more have been reset; NEVER for none.
+
+    They may be frozen, or cut off: silence alone is no proof, for a starting host either.
+    """
+    here = members_here(view)
+    return max([NEVER] + [lifesigns.uncertain_until_ms(view, peer) for peer in view.peers
+                          if peer.index not in here and not peer.starting])
 
 
 def rivals(view: View) -> HostSet:

@@ -387,7 +387,7 @@ class Startup:
         return self._deadline_ms(self._state) + 2 * timing.patience_ms(self._view.common)
 
     def _predecessors_dead_ms(self) -> int:
-        """By when whoever was alive when this host started, and is not seen, has been reset."""
+        """By when whoever was alive since this host started, and is not seen, has been reset."""
         longest_ms = timing.longest_watchdog_ms(self._view.common)
-        return (self._started_at_ms + longest_ms + timing.drift_ms(longest_ms)
-                + timing.RESET_MS)
+        return max(startfacts.members_dead_ms(self._view), self._started_at_ms + longest_ms
+                   + timing.drift_ms(longest_ms) + timing.RESET_MS)

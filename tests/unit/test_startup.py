@@ -457,6 +457,16 @@ def test_a_host_that_is_heard_to_be_a_member_is_a_liveset_that_exists():
     assert bench.step(BOOT_MS).stage == "CRITERIA"
 
 
+def test_it_forms_nothing_before_a_member_that_fell_silent_has_been_reset():
+    """It may be frozen: silence is no proof.  Its last advance + Ws + drift + reset."""
+    bench = at_criteria()
+    bench.peer(2, starting=False, current=hosts(2))
+    bench.view.peers[2].advanced_at_ms = BOOT_MS - 5000
+    bench.step(BOOT_MS).step(BOOT_MS + 3107)
+    assert bench.stage == "CRITERIA"
+    assert bench.step(BOOT_MS + 3108).stage == "PROPOSING"
+
+
 def test_outside_of_the_largest_partition_it_gives_up_with_13():
     bench = at_criteria().peer(1, weight=5, sees=hosts(1)).sees(ALONE, hosts(0, 1))
     assert bench.step(BOOT_MS).code is None
