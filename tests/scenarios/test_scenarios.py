@@ -8,7 +8,7 @@ import glob
 import os
 
 import pytest
-from sim.story import Story
+from xha.simstory import Story
 
 from xha import catalogue
 

@@ -2,7 +2,7 @@
 
 import functools
 
-from sim.pool import GENERATION, QUICK, settings_of
+from xha.simpool import GENERATION, QUICK, settings_of
 from xha.hostset import EMPTY, HostIndex, HostSet
 from xha.published import (
     MAX_HOSTS, NEVER, NO_MASTER, Fault, FencingMode, GlobalRecord,

@@ -13,8 +13,8 @@ from typing import Callable, Deque, List, NamedTuple, Optional, Set, Tuple, Unio
 from xha import sfformat
 from xha.hostset import MAX_HOSTS
 from xha.node import Completion
-
-from sim.timeline import Clock, Timeline
+from xha.published import NEVER
+from xha.simtimeline import Clock, Timeline
 
 SECTION_BYTES = 4096
 SECTOR_BYTES = 512
@@ -32,8 +32,10 @@ FAULTS = (WELL, "error", "read error", "write error", "false write error", "hang
 class Disk:
     """What the shared device holds: 65 sections."""
 
-    def __init__(self, hosts: int) -> None:
+    def __init__(self, hosts: int, note: Callable[[bytes], None]) -> None:
+        """``note`` is told of every section that is written: what a history's digest is of."""
         self.count = 1 + hosts
+        self.note = note
         self.sections = [bytes(SECTION_BYTES)] * (1 + MAX_HOSTS)
         #: Sections that nobody can read.
         self.unreadable = set()  # type: Set[int]
@@ -81,6 +83,9 @@ class Way:
         #: The thread does not run: nothing is issued, nothing is noticed.
         self.paused = False
         self._unnoticed = []  # type: List[Tuple[int, Completion]]
+        #: Issue of the last write of its own record that the disk took, on the host's clock: what
+        #: a State-File timer may be counted from.  NEVER: none.
+        self.proven_ms = NEVER
 
     @property
     def pending(self) -> bool:
@@ -100,6 +105,7 @@ class Way:
         self._waiting = []
         self._unnoticed = []
         self.paused = False
+        self.proven_ms = NEVER
 
     def set_fault(self, fault: str) -> None:
         """Change what is wrong; what has waited for a hanging way is done when it is not."""
@@ -139,16 +145,18 @@ class Way:
         elif job.kind == "read":
             sections = self._disk.read()
         else:
-            error = self._put(job)
+            error = self._put(job, issued_at_ms)
         self._timeline.after(rest_ms, self._complete, Completion(
             kind=job.kind, section=job.section, issued_at_ms=issued_at_ms, completed_at_ms=0,
             error=error, sections=sections), life)
 
-    def _put(self, job: Job) -> str:
+    def _put(self, job: Job, issued_at_ms: int) -> str:
         old = self._disk.sections[job.section]
         if job.kind == "replace" and sfformat.fingerprint(old) != job.expected:
             return "the section has changed meanwhile"
         if self.fault == "lost writes":
+            # Spec 3 assumes that storage does not lie: the timers believe it.
+            self._prove(job, issued_at_ms)
             return ""
         if self.torn_after is not None:
             whole = self.torn_after * SECTOR_BYTES
@@ -156,7 +164,13 @@ class Way:
             self.torn_after = None
             return EIO
         self._disk.sections[job.section] = job.data
+        self._disk.note(job.data)
+        self._prove(job, issued_at_ms)
         return EIO if self.fault == "false write error" else ""
+
+    def _prove(self, job: Job, issued_at_ms: int) -> None:
+        if job.kind == "write" and job.section:
+            self.proven_ms = max(self.proven_ms, issued_at_ms)
 
     def _complete(self, completion: Completion, life: int) -> None:
         if life != self._life:

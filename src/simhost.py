@@ -1,12 +1,16 @@
 """A virtual host: a machine with two watchdogs, on which a real core may run.
 
 The machine is up or down.  Its watchdogs are the hypervisor's: they run on
-when the daemon is paused or gone, and reset the machine at the very instant
-that was set.  The daemon turns like the real one: every datagram that waits,
-every access that ended, then a tick.
+when the daemon is paused or gone, and reset the machine at the instant that
+was set, or as much later as a real one may (``reset_ms``).  A machine that is
+frozen as a whole does nothing, its timers included: those that ran out
+meanwhile reset it before anything else when it thaws.  The daemon turns like
+the real one: every datagram that waits, every access that ended, then a tick.
 """
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+import abc
+from collections import deque
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
 from xha import actions, events, timing
 from xha.actions import Watchdog
@@ -15,15 +19,17 @@ from xha.errors import ExitCode
 from xha.membership import Membership
 from xha.node import Completion, Node, World
 from xha.published import NEVER, LastWords, WatchdogMode
+from xha.simdisk import Disk, Job, Way
+from xha.simtimeline import Clock, Timeline
+from xha.simtimers import Timers
 from xha.view import View
-
-from sim.disk import Disk, Job, Way
-from sim.timeline import Clock, Timeline
 
 #: Datagrams that a socket holds for a daemon that does not take them.
 SOCKET_HOLDS = 200
 #: The loop turns at least this often, ms.
 LONGEST_TURN_MS = 1000
+#: Heartbeats that are kept, to be replayed.
+PAST_DATAGRAMS = 24
 #: How long a fence waits for the last words to reach the disk, ms.
 LAST_WORDS_MS = 150
 #: The wall clock, when the world began: seconds since the epoch.
@@ -32,28 +38,45 @@ EPOCH_S = 1700000000
 SOFTWARE = "xha sim"
 
 
+class Watcher(abc.ABC):
+    """Who is told what a host does."""
+
+    @abc.abstractmethod
+    def carry(self, sender: int, datagram: bytes) -> None:
+        """Carry a datagram to every other host."""
+
+    @abc.abstractmethod
+    def tell(self, host: "Host", kind: str, content: Any) -> None:
+        """Take down what an operator would see: a kind of entry, and its content."""
+
+    @abc.abstractmethod
+    def turned(self, host: "Host") -> None:
+        """The host's core may have changed."""
+
+    @abc.abstractmethod
+    def timer_moved(self, host: "Host", watchdog: Watchdog, expires_at_ms: int) -> None:
+        """A timer is to expire at this instant of the host's clock."""
+
+    @abc.abstractmethod
+    def went_down(self, host: "Host", why: str) -> None:
+        """The machine was reset, or its power failed."""
+
+
 class Host(World):
     """One host of the pool."""
 
     def __init__(self, timeline: Timeline, settings: Config, disk: Disk, clock: Clock,
-                 send: Callable[[int, bytes], Tuple[Tuple[int, str], ...]],
-                 tell: Callable[["Host", str, Any], None],
-                 watch: Callable[["Host"], None], draw: Callable[[], float]) -> None:
+                 watcher: Watcher, draw: Callable[[], float]) -> None:
         """Make a machine that is up, with no daemon.
 
         Args:
-            send: carries a datagram of this host to every other.
-            tell: takes down what an operator would see: a kind of entry, and its content.
-            watch: called after each turn in which the core may have changed.
             draw: a number in [0, 1), of this host's own: what it does by chance.
         """
         self.index = int(settings.local.index)
+        self.clock = clock
         self._timeline = timeline
         self._settings = settings
-        self._clock = clock
-        self._carry = send
-        self._tell = tell
-        self._watch = watch
+        self._watcher = watcher
         self._draw = draw
         self.way = Way(timeline, clock, disk, self._completed)
         self.node = None  # type: Optional[Node]
@@ -61,21 +84,29 @@ class Host(World):
         self.up = True
         #: The daemon said that peers may count on its reset, and has not taken that back.
         self.guarded = False
+        #: The daemon does not run.
         self.paused = False
+        self.timers = Timers(timeline, clock, self._expire)
         self.weight = 1
+        #: What the wall clock is wrong by, ms.
+        self.wall_offset_ms = 0
         #: Refuse to move timers.
         self.watchdog_fails = False
         #: Errors of sending, by receiver.
         self.send_errors = ()  # type: Tuple[Tuple[int, str], ...]
-        #: Heartbeats sent; the last is kept, so that it can be replayed or forged upon.
-        self.sent = 0
-        self.last_datagram = b""
-        self._expires_at_ms = {}  # type: Dict[Watchdog, int]
-        self._timer_due_ms = {}  # type: Dict[Watchdog, int]
+        #: Issue of the last heartbeats, on this host's clock.
+        self.sent_at_ms = NEVER
+        #: Its last heartbeats, of earlier instances too, so that they can be replayed.
+        self.past_datagrams = deque(maxlen=PAST_DATAGRAMS)  # type: Deque[bytes]
+        #: By sender: when the last of its heartbeats that were taken in was sent, on the sender's
+        #: clock.  What evidence of survival rule 2 can be counted from at most.
+        self.heard = {}  # type: Dict[int, int]
         self._life = 0
         self._dying = False
-        self._inbox = []  # type: List[Tuple[bytes, str]]
+        self._inbox = []  # type: List[Tuple[bytes, str, int, int]]
         self._completions = []  # type: List[Completion]
+        self._delayed = []  # type: List[events.Event]
+        self._toolstack_failed = False
         self._turn_at_ms = NEVER
         self._ticket = 0
         self._asked = {}  # type: Dict[int, str]
@@ -86,13 +117,15 @@ class Host(World):
         """Start the daemon, as ha_start_daemon would; a machine that is down boots first."""
         self.up = True
         if self.node is not None:
-            self._tell(self, "refused", "a daemon runs")
+            self._watcher.tell(self, "refused", "a daemon runs")
             return
         if self.guarded:
             # Spec 7: timers of a daemon that died armed are not touched.
-            self._tell(self, "refused", "the timers of a daemon that died armed are running")
+            self._watcher.tell(self, "refused",
+                               "the timers of a daemon that died armed are running")
             return
-        self._expires_at_ms = {}
+        self.timers.stop()
+        self.heard = {}
         wall_s = self.wall_ms() // 1000
         core = Membership(self._settings.common, self.index, self.now_ms(), wall_s, SOFTWARE,
                           WatchdogMode.HYPERVISOR, self.weight, self._offset_ms)
@@ -102,45 +135,88 @@ class Host(World):
 
     def crash(self) -> None:
         """The power fails."""
-        self._down()
-        self._tell(self, "crashed", "")
+        if self.up:
+            self._down()
+            self._watcher.tell(self, "crashed", "")
+            self._watcher.went_down(self, "crashed")
 
     def kill(self) -> None:
         """The daemon dies; its timers run on."""
-        self._end_daemon()
-        self._tell(self, "killed", "")
+        if self.node is not None and not self.timers.frozen:
+            self._end_daemon()
+            self._watcher.tell(self, "killed", "")
 
     def pause(self) -> None:
         """The daemon does not run, and takes nothing in; its timers run on."""
         self.paused = True
         self.way.paused = True
 
+    def freeze(self) -> None:
+        """The machine as a whole does not run."""
+        if self.up:
+            self.timers.frozen = True
+            self.pause()
+
     def resume(self) -> None:
-        """The daemon runs again, and finds what came meanwhile."""
+        """Machine and daemon run again, and find what came meanwhile: expired timers first."""
+        if self.timers.frozen:
+            self.timers.frozen = False
+            overdue = self.timers.overdue()
+            if overdue is not None:
+                self._expire(overdue)
+                return
         if self.paused:
             self.paused = False
             self.way.resume()
+            delayed, self._delayed = self._delayed, []
+            for event in delayed:
+                self.take(event)
             self._wake(self._timeline.now_ms)
+
+    def stop(self) -> None:
+        """SIGTERM to the daemon."""
+        self.take(events.StopRequested())
 
     def ask(self, event: Callable[[int], events.Event], what: str) -> None:
         """A client's request; its answer is told."""
         if self.node is None:
-            self._tell(self, "answered", what + ": no daemon")
+            self._watcher.tell(self, "answered", what + ": no daemon")
             return
         self._ticket += 1
         self._asked[self._ticket] = what
         self.take(event(self._ticket))
 
     def take(self, event: events.Event) -> None:
-        """Let something happen to the core at once."""
-        if self.node is not None and not self._dying:
+        """Let something happen to the core at once, or when the daemon runs again."""
+        if self.paused:
+            self._delayed.append(event)
+        elif self.node is not None and not self._dying:
             self.node.step(event)
             self._after_turn()
 
-    def deliver(self, datagram: bytes, source: str) -> None:
-        """A datagram arrives at the socket."""
+    def toolstack_fails(self, fails: bool, announce_ms: int) -> None:
+        """The monitor of xapi gives up, or is content again.
+
+        What lasts for ``announce_ms`` after it was announced ends in a fence (spec 8).
+        """
+        self._toolstack_failed = fails
+        self.take(events.XapiChanged(restart_at_ms=self.now_ms() if fails else NEVER,
+                                     error="xapi does not answer" if fails else ""))
+        if fails:
+            self._timeline.after(announce_ms, self._toolstack_given_up, self._life)
+
+    def _toolstack_given_up(self, life: int) -> None:
+        if life == self._life and self._toolstack_failed:
+            self.take(events.FenceRequested(code="xapi-failed",
+                                            text="xapi does not answer and cannot be restarted"))
+
+    def deliver(self, datagram: bytes, source: str, sender: int, sent_at_ms: int) -> None:
+        """A datagram arrives at the socket.
+
+        ``sent_at_ms``: on the clock of its true ``sender``, which may be another than it claims.
+        """
         if self.node is not None and len(self._inbox) < SOCKET_HOLDS:
-            self._inbox.append((datagram, source))
+            self._inbox.append((datagram, source, sender, sent_at_ms))
             self._wake(self._timeline.now_ms)
 
     # ---- what it is
@@ -158,7 +234,10 @@ class Host(World):
     @property
     def dangerous(self) -> bool:
         """Whether virtual machines may run here that others count on being reset."""
-        return self.up and self.guarded
+        if not self.up or not self.guarded:
+            return False
+        # Frozen beyond its time it will never run again.
+        return not self.timers.frozen or self.timers.overdue() is None
 
     # ---- the daemon's loop
 
@@ -180,7 +259,8 @@ class Host(World):
             return
         node = self.node
         inbox, self._inbox = self._inbox, []
-        for datagram, source in inbox:
+        for datagram, source, sender, sent_at_ms in inbox:
+            self.heard[sender] = max(sent_at_ms, self.heard.get(sender, NEVER))
             node.datagram(datagram, source, self.now_ms())
         completions, self._completions = self._completions, []
         for completion in completions:
@@ -189,7 +269,7 @@ class Host(World):
         self._after_turn()
 
     def _after_turn(self) -> None:
-        self._watch(self)
+        self._watcher.turned(self)
         if self.node is None or self._dying:
             return
         wake_at_ms = self.node.core.wake_at_ms
@@ -197,7 +277,7 @@ class Host(World):
         if wake_at_ms == NEVER:
             self._wake(longest_ms)
         else:
-            self._wake(min(max(self._clock.true_ms(wake_at_ms), self._timeline.now_ms + 1),
+            self._wake(min(max(self.clock.true_ms(wake_at_ms), self._timeline.now_ms + 1),
                            longest_ms))
 
     def _completed(self, completion: Completion) -> None:
@@ -212,6 +292,8 @@ class Host(World):
         self._turn_at_ms = NEVER
         self._inbox = []
         self._completions = []
+        self._delayed = []
+        self._toolstack_failed = False
         self.paused = False
         self.way.abandon()
 
@@ -219,83 +301,84 @@ class Host(World):
         self._end_daemon()
         self.up = False
         self.guarded = False
-        self._expires_at_ms = {}
+        self.timers.frozen = False
+        self.timers.stop()
 
-    def _reset(self, life: int) -> None:
-        if life == self._life:
+    def _reset(self, life: int, why: str) -> None:
+        if life == self._life and self.up:
             self._down()
+            self._watcher.went_down(self, why)
 
-    def _fire(self, watchdog: Watchdog, due_ms: int) -> None:
-        """A timer was due at ``due_ms`` when this was asked for; it may have been moved."""
-        if self._timer_due_ms.get(watchdog) != due_ms:
-            return
-        del self._timer_due_ms[watchdog]
-        if watchdog not in self._expires_at_ms or not self.up:
-            return
-        expires_ms = self._clock.true_ms(self._expires_at_ms[watchdog])
-        if expires_ms > self._timeline.now_ms:
-            self._guard(watchdog, expires_ms)
-            return
+    def _expire(self, watchdog: Watchdog) -> None:
         self._down()
-        self._tell(self, "reset", watchdog.value + " watchdog")
-
-    def _guard(self, watchdog: Watchdog, expires_ms: int) -> None:
-        due_ms = self._timer_due_ms.get(watchdog)
-        if due_ms is None or due_ms > expires_ms:
-            self._timer_due_ms[watchdog] = expires_ms
-            self._timeline.at(expires_ms, self._fire, watchdog, expires_ms)
+        self._watcher.tell(self, "reset", watchdog.value + " watchdog")
+        self._watcher.went_down(self, watchdog.value + " watchdog")
 
     # ---- node.World
 
     def now_ms(self) -> int:
-        return self._clock.now_ms()
+        """The host's monotonic clock."""
+        return self.clock.now_ms()
 
     def wall_ms(self) -> int:
-        return EPOCH_S * 1000 + self._timeline.now_ms
+        """The host's wall clock."""
+        return EPOCH_S * 1000 + self._timeline.now_ms + self.wall_offset_ms
 
     def send(self, datagram: bytes) -> Tuple[Tuple[int, str], ...]:
-        self.sent += 1
-        self.last_datagram = datagram
-        return self._carry(self.index, datagram) + self.send_errors
+        """Send to every other host."""
+        self.sent_at_ms = self.now_ms()
+        self.past_datagrams.append(datagram)
+        self._watcher.carry(self.index, datagram)
+        return self.send_errors
 
     def read(self) -> None:
+        """Read the State-File."""
         self.way.submit(Job(kind="read", section=0, data=b"", expected=0))
 
     def write(self, section: int, data: bytes) -> None:
+        """Write a section."""
         self.way.submit(Job(kind="write", section=section, data=data, expected=0))
 
     def replace(self, section: int, data: bytes, expected: int) -> None:
+        """Write a section if it is still what was expected."""
         self.way.submit(Job(kind="replace", section=section, data=data, expected=expected))
 
     def set_watchdog(self, watchdog: Watchdog, expires_at_ms: int) -> str:
+        """Move a timer."""
         if self.watchdog_fails:
             return "the hypervisor refuses"
-        self._expires_at_ms[watchdog] = expires_at_ms
-        self._guard(watchdog, self._clock.true_ms(expires_at_ms))
+        self._watcher.timer_moved(self, watchdog, expires_at_ms)
+        self.timers.set(watchdog, expires_at_ms)
         return ""
 
     def close_watchdogs(self) -> None:
-        self._expires_at_ms = {}
+        """Stop both timers."""
+        self.timers.stop()
         self.guarded = False
 
     def record_armed(self) -> str:
+        """Note that others count on this host's reset."""
         self.guarded = True
         return ""
 
     def answer(self, ticket: int, code: ExitCode, text: str) -> None:
+        """Tell what a client was answered."""
         said = text if code is ExitCode.SUCCESS else "exit {} ({})".format(int(code), text)
-        self._tell(self, "answered", "{}: {}".format(self._asked.pop(ticket), said or "done"))
+        self._watcher.tell(self, "answered", "{}: {}".format(
+            self._asked.pop(ticket), said or "done"))
 
     def stop_serving(self) -> None:
+        """Answer nobody any more."""
         self._asked = {}
 
     def say(self, message: actions.Log) -> None:
-        self._tell(self, "log", message)
+        """Take a message down."""
+        self._watcher.tell(self, "log", message)
 
     def fence(self, words: LastWords) -> None:
         """Reset the machine; the last words are given a moment, in which nothing else runs."""
         self._dying = True
-        self._tell(self, "fenced", words.code)
+        self._watcher.tell(self, "fenced", words.code)
         deadline_ms = self._timeline.now_ms + LAST_WORDS_MS
         self._die(deadline_ms, self._life)
 
@@ -305,8 +388,9 @@ class Host(World):
         if self.way.pending and self._timeline.now_ms < deadline_ms:
             self._timeline.after(1, self._die, deadline_ms, life)
         else:
-            self._reset(life)
+            self._reset(life, "fenced")
 
     def end(self, code: ExitCode, text: str) -> None:
-        self._tell(self, "ended", "exit {} ({})".format(int(code), text))
+        """The daemon ends."""
+        self._watcher.tell(self, "ended", "exit {} ({})".format(int(code), text))
         self._end_daemon()

@@ -1,0 +1,173 @@
+"""What must hold after every event: the promise, seen by somebody who sees everything.
+
+The checkers look at the world, not at what a host believes of it: which machines run, when a
+write reached the disk, which heartbeats were taken in.  Source: spec 5, "Invariants" 1 to 4;
+the fifth, that a healed pool forms again, is the campaign's (``simrun``).  The bounds of the
+timers are those of spec 3, 4 and 5 ("SR2").
+"""
+
+from typing import Callable, Dict, List, Sequence, Set, Tuple
+
+from xha import liveset, timing
+from xha.actions import Watchdog
+from xha.config import Common
+from xha.hostset import EMPTY, HostSet
+from xha.published import NEVER
+from xha.simhost import Host
+
+#: Two hosts that are let in at the same time learn of each other a moment later, ms.
+ACQUAINTED_MS = 3000
+#: Instants of different clocks are compared in whole ms, each rounded down.
+ROUNDING_MS = 3
+
+
+class Breach(Exception):
+    """The promise is broken."""
+
+
+class LivenessMissed(Exception):
+    """A healed pool has not formed in time."""
+
+
+class Checkers:
+    """Looks at every host whose core may have changed."""
+
+    def __init__(self, hosts: Sequence[Host], common: Common, now_ms: Callable[[], int]) -> None:
+        """``now_ms``: the world's time."""
+        self._hosts = hosts
+        self._common = common
+        self._now_ms = now_ms
+        # Pairs of members that are not in each other's livesets, since when.
+        self._apart_ms = {}  # type: Dict[Tuple[int, int], int]
+        self._livesets = {}  # type: Dict[int, HostSet]
+        self._seen = {}  # type: Dict[int, Tuple[object, ...]]
+        #: Hosts that a fault, or a command, has touched since all was well.
+        self.touched = set()  # type: Set[int]
+        # By host: the least and the largest weight that it had.
+        self._weights = {}  # type: Dict[int, Tuple[int, int]]
+        #: When each host left a liveset for good: (world's time, who dropped, who was dropped).
+        self.drops = []  # type: List[Tuple[int, int, int]]
+
+    def check(self, host: Host) -> None:
+        """Raise Breach if what ``host`` believes now breaks an invariant.
+
+        Only armed hosts count: a disarmed host promises nothing, and drops nobody.
+        """
+        view = host.view
+        if view is None or not view.online or not host.dangerous:
+            if host.index in self._seen:
+                del self._livesets[host.index]
+                del self._seen[host.index]
+            return
+        if self._apart_ms:
+            self._look_at_strangers()
+        state = (view.liveset, view.holding)
+        if self._seen.get(host.index) == state:
+            return
+        self._seen[host.index] = state
+        before = self._livesets.get(host.index, EMPTY)
+        self._livesets[host.index] = view.liveset
+        self._dropped_hosts_are_dead(host, before - view.liveset)
+        self._livesets_meet(host)
+        self._note_strangers(host)
+        self._one_master()
+
+    # ---- 1 to 3
+
+    def _dropped_hosts_are_dead(self, host: Host, dropped: HostSet) -> None:
+        """When a host's liveset loses i, i was reset, or stopped cleanly, or is disarmed."""
+        for index in dropped:
+            self.drops.append((self._now_ms(), host.index, index))
+            if self._hosts[index].dangerous:
+                raise Breach("host {} dropped host {}, which still runs".format(
+                    host.index, index))
+
+    def _members(self) -> Sequence[Host]:
+        return [host for host in self._hosts
+                if host.dangerous and host.view is not None and host.view.online]
+
+    def _livesets_meet(self, host: Host) -> None:
+        """No two unfenced online hosts have disjoint livesets."""
+        assert host.view is not None
+        for other in self._members():
+            assert other.view is not None
+            if not other.view.liveset & host.view.liveset:
+                raise Breach("hosts {} and {} have disjoint livesets {} and {}".format(
+                    host.index, other.index, host.view.picture(host.view.liveset),
+                    host.view.picture(other.view.liveset)))
+
+    def _note_strangers(self, host: Host) -> None:
+        """Two members that both go on without the other are two pools."""
+        assert host.view is not None
+        for other in self._members():
+            assert other.view is not None
+            pair = (min(host.index, other.index), max(host.index, other.index))
+            if host.index in other.view.liveset or other.index in host.view.liveset:
+                self._apart_ms.pop(pair, None)
+            else:
+                self._apart_ms.setdefault(pair, self._now_ms())
+
+    def _look_at_strangers(self) -> None:
+        members = {host.index for host in self._members()}
+        for pair, since_ms in sorted(self._apart_ms.items()):
+            if not members.issuperset(pair):
+                del self._apart_ms[pair]
+            elif self._now_ms() - since_ms > ACQUAINTED_MS:
+                raise Breach("hosts {} and {} both go on without the other".format(*pair))
+
+    def _one_master(self) -> None:
+        """At most one unfenced armed host believes that it holds the master lock."""
+        holders = [host.index for host in self._members()
+                   if host.view is not None and host.view.holding]
+        if len(holders) > 1:
+            raise Breach("hosts {} all hold the master lock".format(holders))
+
+    # ---- the timers
+
+    def check_timer(self, host: Host, watchdog: Watchdog, expires_at_ms: int) -> None:
+        """Raise Breach if a timer is moved beyond what the world has proven (spec 3, 4, 5)."""
+        if watchdog is Watchdog.HEARTBEAT:
+            latest_ms = host.sent_at_ms + self._common.heartbeat_watchdog_timeout_ms
+        else:
+            latest_ms = (max(host.way.proven_ms, self._evidence_ms(host))
+                         + self._common.statefile_watchdog_timeout_ms)
+        if expires_at_ms > latest_ms + ROUNDING_MS:
+            raise Breach("host {} moves its {} watchdog {} ms beyond what is proven".format(
+                host.index, watchdog.value, expires_at_ms - latest_ms))
+
+    def _evidence_ms(self, host: Host) -> int:
+        """The issue, on the host's clock, by which all others that count have heard it."""
+        view = host.view
+        if view is None or view.statefile_access:
+            return NEVER
+        others = [self._hosts[peer.index] for peer in view.peers
+                  if peer.index != host.index and not peer.excluded]
+        if not others:
+            return host.now_ms()
+        span_ms = self._common.statefile_watchdog_timeout_ms + timing.patience_ms(self._common)
+        return (min(other.heard.get(host.index, NEVER) for other in others)
+                + timing.drift_ms(span_ms))
+
+    # ---- 4
+
+    def note_weight(self, host: int, weight: int) -> None:
+        """The host's weight is, or may become, this."""
+        least, most = self._weights.get(host, (weight, weight))
+        self._weights[host] = (min(least, weight), max(most, weight))
+
+    def check_death(self, host: Host, why: str) -> None:
+        """Raise Breach if a healthy host is reset although a majority is healthy.
+
+        Healthy is who was not touched: its links to all others who were not, and its disk, have
+        always been good.  Where they are a majority by weight, a fault of the rest must not take
+        any of them down.
+        """
+        if why == "crashed" or host.index in self.touched:
+            return
+        healthy = HostSet(one.index for one in self._hosts if one.index not in self.touched)
+        others = HostSet.first(len(self._hosts)) - healthy
+        least = tuple(self._weights.get(index, (1, 1))[0] for index in range(len(self._hosts)))
+        most = tuple(self._weights.get(index, (1, 1))[1] for index in range(len(self._hosts)))
+        if liveset.size(healthy, least) > liveset.size(others, most):
+            raise Breach("host {} was reset ({}) although nothing was wrong with it, nor with "
+                         "the majority that it belongs to".format(host.index, why))

@@ -1,0 +1,75 @@
+"""A pool whose faults have healed forms again, in time and with no help.
+
+The bound is that of spec 5, invariant 5: Tboot + T1 + T2 + max(Wh,Ws), counted from the healing,
+or from the first start of a daemon since then where a host was still to be reset or to give up
+by what had been before.  *No help* means: a host that is down boots, and its init starts the
+daemon whenever none runs.  Two things nobody but an administrator can do, and he does them
+here: a disarmed daemon, which drops nobody, is stopped; a global record whose good content no
+running host knows any more is restored.
+"""
+
+from typing import Dict
+
+from xha import sfformat, timing
+from xha.published import Fault, FencingMode, PoolState
+from xha.simcheckers import LivenessMissed
+from xha.simpool import Pool
+
+#: How often init looks, ms.
+ROUND_MS = 1000
+
+
+def bound_ms(pool: Pool) -> int:
+    """Within this a healed pool forms.  Source: spec 5, invariant 5."""
+    common = pool.common
+    return (common.boot_join_timeout_ms + common.heartbeat_timeout_ms
+            + common.statefile_timeout_ms + timing.longest_watchdog_ms(common))
+
+
+def recover(pool: Pool) -> None:
+    """Let the pool form again.
+
+    A pool whose state was set to invalid has ended for good: then all daemons must end.
+
+    Raises:
+        LivenessMissed: it did not in time.
+    """
+    healed_at_ms = pool.now_ms
+    # By host: its first start since.
+    started_ms = {}  # type: Dict[int, int]
+    while not _over(pool):
+        until_ms = max([healed_at_ms] + list(started_ms.values())) + bound_ms(pool)
+        if pool.now_ms >= until_ms:
+            raise LivenessMissed("the pool has not formed {} s after all was well".format(
+                (pool.now_ms - healed_at_ms) // 1000))
+        _administrate(pool)
+        if not _invalid(pool):
+            for host in pool.hosts:
+                if host.node is None and not host.guarded:
+                    started_ms.setdefault(host.index, pool.now_ms)
+                    host.start()
+        pool.run(ROUND_MS)
+
+
+def _over(pool: Pool) -> bool:
+    if _invalid(pool):
+        return all(host.node is None for host in pool.hosts)
+    return pool.formed()
+
+
+def _invalid(pool: Pool) -> bool:
+    found = sfformat.section_of_global(pool.disk.sections[0])
+    return found.fault is Fault.NONE and (
+        sfformat.decode_global(pool.disk.sections[0]).pool_state is PoolState.INVALID)
+
+
+def _administrate(pool: Pool) -> None:
+    views = [host.view for host in pool.hosts]
+    for host in pool.hosts:
+        if host.view is not None and host.view.fencing is FencingMode.DISARMED:
+            host.stop()
+    found = sfformat.section_of_global(pool.disk.sections[0])
+    if found.fault is not Fault.NONE and not any(
+            view is not None and view.online for view in views):
+        state = max(pool.state_seen, PoolState.INIT)
+        pool.disk.sections[0] = sfformat.encode_global(pool.initial._replace(pool_state=state))
