@@ -17,6 +17,7 @@ Source: spec 4.
 from typing import Sequence, Tuple
 
 from xha import actions, compose, timing
+from xha.echoes import Echoes
 from xha.fencing import Fencing
 from xha.published import NEVER
 from xha.view import View
@@ -25,12 +26,13 @@ from xha.view import View
 class Beat:
     """The rhythm of this host's heartbeats."""
 
-    __slots__ = ("_view", "_fencing", "_sequence", "_next_at_ms", "_burst_left", "_burst_at_ms",
-                 "_regular", "_failing", "lateness_ms", "enabled")
+    __slots__ = ("_view", "_fencing", "_echoes", "_sequence", "_next_at_ms", "_burst_left",
+                 "_burst_at_ms", "_regular", "_failing", "lateness_ms", "enabled")
 
-    def __init__(self, view: View, fencing: Fencing) -> None:
+    def __init__(self, view: View, fencing: Fencing, echoes: Echoes) -> None:
         self._view = view
         self._fencing = fencing
+        self._echoes = echoes
         self._sequence = 0
         self._next_at_ms = NEVER
         self._burst_left = 0
@@ -80,6 +82,7 @@ class Beat:
     def sent(self, issued_at_ms: int, failed: Sequence[Tuple[int, str]]) -> None:
         """The heartbeat asked for last was sent to everybody, as far as this host could."""
         self._view.sent_at_ms = issued_at_ms
+        self._echoes.issued(self._sequence, issued_at_ms)
         if self._regular:
             self._regular = False
             self._fencing.heartbeats_sent(issued_at_ms)

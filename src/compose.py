@@ -8,6 +8,7 @@ has no clock.  Source: spec 3 and 4.
 
 from typing import Callable, Tuple
 
+from xha import echoes
 from xha.hostset import MAX_HOSTS
 from xha.published import NEVER, Heartbeat, HeartbeatSeal, HostRecord, Phase, RecordSeal
 from xha.view import Peer, View
@@ -33,7 +34,8 @@ def heartbeat(view: View, now_ms: int, sequence: int) -> Heartbeat:
         sr2=view.sr2, joining=view.joining,
         seal=HeartbeatSeal(
             incarnation=view.incarnation, software=view.software, fencing=view.fencing,
-            watchdog_mode=view.watchdog_mode, last_words=view.last_words))
+            watchdog_mode=view.watchdog_mode, last_words=view.last_words,
+            heard=echoes.heard(view)))
 
 
 def host_record(view: View, now_ms: int, sequence: int) -> HostRecord:

@@ -17,12 +17,14 @@ clock moves it; a hung loop, a stuck disk and a dead process all end in a
 reset.  It never moves back.
 
 The one exception is survival rule 2, when nobody has a State-File to write
-to.  There the proof is what the others publish: heartbeat i, received at r,
-says "I last heard you a ms ago", so host i had heard us at r - a at the
-latest (where r is the earliest instant at which it can have arrived: it may
-have waited in our socket while we were frozen).  The oldest such moment over
-all others is the moment by which everybody provably had heard us; the timer
-may stand at that moment + Ws.  It is evidence, not a kick: a cut under rule 2 stops it.
+to.  There the proof is what the others publish: each echoes the last of our
+heartbeats that it heard (``echoes``), and when we issued that we know.  An
+xhad peer only says, in a heartbeat received at r, "I last heard you a ms ago";
+of it r - a has to do, where r is the earliest instant at which its heartbeat
+can have arrived: it may have waited in our socket while we were frozen.
+The oldest such moment over all others is the moment by which everybody
+provably had heard us; the timer may stand at that moment + Ws.  It is
+evidence, not a kick: a cut under rule 2 stops it.
 
 Source: spec 3 ("Reading and writing", step 1), spec 4 (last paragraph), spec
 5 ("SR2", "Fencing"), spec 7.
@@ -32,18 +34,20 @@ from typing import Dict
 
 from xha import actions
 from xha.actions import Watchdog
+from xha.echoes import Echoes
 from xha.errors import ExitCode
-from xha.published import NEVER, FencingMode, LastWords, Phase
-from xha.view import View
+from xha.published import NEVER, FencingMode, Heartbeat, LastWords, Phase
+from xha.view import Peer, View
 
 
 class Fencing:
     """The fencing mode, the watchdogs' deadlines, and every way to end."""
 
-    __slots__ = ("_view", "_expires_at_ms", "_warned", "_closed", "_before_ms")
+    __slots__ = ("_view", "_echoes", "_expires_at_ms", "_warned", "_closed", "_before_ms")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, echoes: Echoes) -> None:
         self._view = view
+        self._echoes = echoes
         # NEVER: the timer stands at the largest time-out.
         self._expires_at_ms = {
             Watchdog.HEARTBEAT: NEVER, Watchdog.STATEFILE: NEVER}  # type: Dict[Watchdog, int]
@@ -76,13 +80,20 @@ class Fencing:
                     or view.me not in heartbeat.current_liveset
                     or view.me not in heartbeat.heartbeat_domain):
                 return
-            age_ms = heartbeat.since_heartbeat_ms[view.me]
-            if age_ms < 0:
+            heard_ms = self._heard_by(peer, heartbeat)
+            if heard_ms == NEVER:
                 return
-            # Not ``heard_at_ms``: that is when this host took it in.
-            oldest_ms = min(oldest_ms, peer.heard_since_ms - age_ms)
+            oldest_ms = min(oldest_ms, heard_ms)
         self._move(Watchdog.STATEFILE,
                    oldest_ms + view.common.statefile_watchdog_timeout_ms)
+
+    def _heard_by(self, peer: Peer, heartbeat: Heartbeat) -> int:
+        """The issue by which a host provably had heard this one; NEVER: nothing is proven."""
+        if heartbeat.seal is not None:
+            return self._echoes.heard_by(heartbeat)
+        age_ms = heartbeat.since_heartbeat_ms[self._view.me]
+        # Not ``heard_at_ms``: that is when this host took it in.
+        return NEVER if age_ms < 0 else peer.heard_since_ms - age_ms
 
     @property
     def guarded(self) -> bool:

@@ -49,11 +49,12 @@ them.  What cannot be (phase 77, host 70, letters that are no UUID) is refused.
 756    1     kind of the proof: 1 CRC-32C, 2 HMAC-SHA-256
 757    1     fencing mode
 758    1     watchdog mode
-759    1     0
+759    1     n: how many hosts it names below
 760    8     incarnation
 768    32    software and its version, ASCII
 800    256   last words (``sealformat``)
-1056   ...   what a newer version adds
+1056   nx4   mark of the last heartbeat of host j that was taken over, 0 for none
+...    ...   what a newer version adds
 end    4/32  proof of all bytes before it
 ==== ====== =====================================================
 
@@ -83,7 +84,10 @@ _MAGIC = b"xha-beat"
 _VERSION = 1
 _SEAL = struct.Struct("<8sHH4BQ32s")
 _WORDS_AT = BASE_BYTES + _SEAL.size
-_FIELDS_END = _WORDS_AT + sealformat.LAST_WORDS_BYTES
+_MARKS_AT = _WORDS_AT + sealformat.LAST_WORDS_BYTES
+#: By number of hosts: their marks.
+_MARKS = tuple(struct.Struct("<{}I".format(count)) for count in range(MAX_HOSTS + 1))
+_NO_MARKS = (0,) * MAX_HOSTS
 _BY_CRC = 1
 _BY_KEY = 2
 _CRC = struct.Struct("<I")
@@ -180,11 +184,13 @@ def decode(data: bytes, key: Optional[bytes]) -> Tuple[Heartbeat, Proof]:
 
 def _encode_seal(base: bytes, seal: HeartbeatSeal, key: Optional[bytes]) -> bytes:
     kind = _BY_CRC if key is None else _BY_KEY
-    length = _FIELDS_END - BASE_BYTES + _PROOF_BYTES[kind]
+    count = max((1 + host for host, mark in enumerate(seal.heard) if mark), default=0)
+    marks = _MARKS[count]
+    length = _MARKS_AT + marks.size - BASE_BYTES + _PROOF_BYTES[kind]
     fields = _SEAL.pack(
-        _MAGIC, _VERSION, length, kind, seal.fencing, seal.watchdog_mode, 0, seal.incarnation,
+        _MAGIC, _VERSION, length, kind, seal.fencing, seal.watchdog_mode, count, seal.incarnation,
         sealformat.pack_text(seal.software, sealformat.SOFTWARE_BYTES)
-    ) + sealformat.pack_last_words(seal.last_words)
+    ) + sealformat.pack_last_words(seal.last_words) + marks.pack(*seal.heard[:count])
     return fields + _prove(base + fields, kind, key)
 
 
@@ -192,21 +198,24 @@ def _decode_seal(data: bytes, key: Optional[bytes]) -> Tuple[Optional[HeartbeatS
     """Nothing in a seal is believed before its proof holds."""
     if len(data) == BASE_BYTES:
         return None, Proof.UNSEALED
-    if len(data) < _FIELDS_END + _PROOF_BYTES[_BY_CRC]:
+    if len(data) < _MARKS_AT + _PROOF_BYTES[_BY_CRC]:
         return None, Proof.BROKEN
-    (magic, version, length, kind, fencing, mode, _, incarnation,
+    (magic, version, length, kind, fencing, mode, count, incarnation,
      software) = _SEAL.unpack_from(data, BASE_BYTES)
     if magic != _MAGIC or version < _VERSION or length != len(data) - BASE_BYTES:
         return None, Proof.BROKEN
     if kind not in _PROOF_BYTES or kind == _BY_KEY and key is None:
         return None, Proof.BROKEN
     end = len(data) - _PROOF_BYTES[kind]
-    if end < _FIELDS_END or not hmac.compare_digest(_prove(data[:end], kind, key), data[end:]):
+    if count > MAX_HOSTS or end < _MARKS_AT + _MARKS[count].size:
+        return None, Proof.BROKEN
+    if not hmac.compare_digest(_prove(data[:end], kind, key), data[end:]):
         return None, Proof.BROKEN
     return HeartbeatSeal(
         incarnation=incarnation, software=sealformat.unpack_text(software),
         fencing=sealformat.fencing_mode(fencing), watchdog_mode=sealformat.watchdog_mode(mode),
-        last_words=sealformat.unpack_last_words(data, _WORDS_AT)
+        last_words=sealformat.unpack_last_words(data, _WORDS_AT),
+        heard=_MARKS[count].unpack_from(data, _MARKS_AT) + _NO_MARKS[count:]
     ), Proof.AUTHENTIC if kind == _BY_KEY else Proof.INTACT
 
 

@@ -33,6 +33,7 @@ from xha.admission import Admission
 from xha.beat import Beat
 from xha.config import Common
 from xha.domains import Domains
+from xha.echoes import Echoes
 from xha.errors import ExitCode
 from xha.faulthandling import FaultHandling
 from xha.fencing import Fencing
@@ -74,7 +75,8 @@ class Membership:
                 the core itself draws no random number.
         """
         self._view = view = View(common, HostIndex(me), software, watchdog_mode, weight)
-        self._fencing = Fencing(view)
+        echoes = Echoes(view)
+        self._fencing = Fencing(view, echoes)
         self._changes = GlobalChanges(view)
         self._domains = Domains(view)
         self._stall = Stall(view)
@@ -83,7 +85,7 @@ class Membership:
         self._lock = MasterLock(view, self._changes)
         self._repair = Repair(view)
         self._requests = Requests(view, self._changes, self._fencing)
-        self._beat = Beat(view, self._fencing)
+        self._beat = Beat(view, self._fencing, echoes)
         self._startup = Startup(view, self._fencing, self._changes,
                                 lambda: self._requests.exclude(False))
         self._faults = FaultHandling(view, self._domains, self._fencing)

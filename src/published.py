@@ -102,6 +102,8 @@ class HeartbeatSeal(NamedTuple):
     fencing: FencingMode
     watchdog_mode: WatchdogMode
     last_words: Optional[LastWords]
+    # Of each host the mark of the last heartbeat that was taken over, 0 for none (``echoes``).
+    heard: Tuple[int, ...]
 
 
 @record

@@ -47,9 +47,10 @@ def ages(count=3, age_ms=500):
     return (age_ms,) * count + (NEVER,) * (MAX_HOSTS - count)
 
 
-def heartbeat_seal(incarnation=1000, fencing=FencingMode.ARMED, mode=WatchdogMode.HYPERVISOR):
+def heartbeat_seal(incarnation=1000, fencing=FencingMode.ARMED, mode=WatchdogMode.HYPERVISOR,
+                   heard=(0,) * MAX_HOSTS):
     return HeartbeatSeal(incarnation=incarnation, software="xha test", fencing=fencing,
-                         watchdog_mode=mode, last_words=None)
+                         watchdog_mode=mode, last_words=None, heard=heard)
 
 
 def heartbeat(sender, count=3, **changes):

@@ -50,7 +50,7 @@ HEARTBEAT = Heartbeat(
     accelerate=True, fence_request=False, sr2=True, joining=False,
     seal=HeartbeatSeal(
         incarnation=1700000002, software="xha 1.0.0", fencing=FencingMode.DISARMED,
-        watchdog_mode=WatchdogMode.USER, last_words=WORDS))
+        watchdog_mode=WatchdogMode.USER, last_words=WORDS, heard=(0,) * 64))
 
 
 def image(name):
@@ -148,11 +148,19 @@ def random_heartbeat(chance):
         seal=None if chance.random() < 0.3 else HeartbeatSeal(
             incarnation=chance.getrandbits(64), software=random_text(chance, 32),
             fencing=chance.choice(list(FencingMode)),
-            watchdog_mode=chance.choice(list(WatchdogMode)), last_words=random_words(chance)))
+            watchdog_mode=chance.choice(list(WatchdogMode)), last_words=random_words(chance),
+            heard=random_marks(chance)))
 
 
 def random_uuid(chance):
     return "{:032x}".format(chance.getrandbits(128))
+
+
+def random_marks(chance):
+    """Marks of the first hosts, some of them 0, and 0 from there on."""
+    count = chance.choice((0, 1, 3, 64))
+    marks = tuple(chance.choice((0, 1, 0xFFFFFFFF, chance.getrandbits(32))) for _ in range(count))
+    return marks + (0,) * (64 - count)
 
 
 def random_ages(chance):

@@ -10,6 +10,7 @@ from core_samples import (
 
 from xha import actions
 from xha.domains import Domains
+from xha.echoes import Echoes
 from xha.faulthandling import FaultHandling
 from xha.faultsteps import MEETINGS, Step
 from xha.fencing import Fencing
@@ -29,7 +30,7 @@ class Bench:
         self.view = view_of(count, **facts)
         self.view.loss_pending = True
         self.domains = Domains(self.view)
-        self.faults = FaultHandling(self.view, self.domains, Fencing(self.view))
+        self.faults = FaultHandling(self.view, self.domains, Fencing(self.view, Echoes(self.view)))
         self.now_ms = START_MS
         for host in range(1, count):
             self.say(host, Phase.STARTED)

@@ -4,6 +4,7 @@ import pytest
 from core_samples import global_record, host_record, names_of, of_kind, view_of
 
 from xha import actions
+from xha.echoes import Echoes
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
@@ -19,7 +20,7 @@ class Bench:
                             **facts)
         self.view.peers[0].record = host_record(0)
         self.changes = GlobalChanges(self.view)
-        self.requests = Requests(self.view, self.changes, Fencing(self.view))
+        self.requests = Requests(self.view, self.changes, Fencing(self.view, Echoes(self.view)))
 
     def answers(self):
         found = of_kind(self.view.out, actions.Answer)

@@ -11,6 +11,7 @@ from core_samples import (
 from xha import actions
 from xha.actions import Watchdog
 from xha.domains import Domains
+from xha.echoes import Echoes
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
@@ -29,7 +30,7 @@ class Bench:
         self.view = view_of(settings=settings, **facts)
         self.called = []
         self.cycle = Cycle(
-            self.view, Domains(self.view), Fencing(self.view), Stall(self.view),
+            self.view, Domains(self.view), Fencing(self.view, Echoes(self.view)), Stall(self.view),
             GlobalChanges(self.view),
             composed=lambda: self.called.append("composed"),
             written=lambda at_ms: self.called.append("written"),

@@ -8,6 +8,7 @@ from core_samples import (
     EMPTY, common, heartbeat, host_record, hosts, names_of, of_kind, view_of)
 
 from xha import actions
+from xha.echoes import Echoes
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
@@ -35,7 +36,7 @@ class Bench:
         self.state(state)
         self.cleared = []
         self.changes = GlobalChanges(self.view)
-        fencing = Fencing(self.view)
+        fencing = Fencing(self.view, Echoes(self.view))
         fencing.heartbeats_sent(START_MS)
         fencing.record_written(START_MS)
         self.startup = Startup(self.view, fencing, self.changes,
