@@ -96,6 +96,8 @@ class Pool(Watcher):
         self.boots_after_ms = None  # type: Optional[int]
         #: The hosts that are up or down by command alone: they do not boot by themselves.
         self.held_down = set()  # type: Set[int]
+        #: Called after whatever may have changed a host, for who looks on.
+        self.looked_on = None  # type: Optional[Callable[[Host], None]]
         self._sum = hashlib.sha256()
         self.network = Network(self.timeline, Dice("network {}".format(seed)).draw, self._deliver)
         self.disk = Disk(len(self.settings), self._sum.update)
@@ -185,12 +187,16 @@ class Pool(Watcher):
         """Add to the history."""
         self.history.append(Entry(at_ms=self.timeline.now_ms, host=host.index, kind=kind,
                                   content=content))
+        if self.looked_on is not None:
+            self.looked_on(host)
 
     def turned(self, host: Host) -> None:
         """Check what a host believes now."""
         view = host.view
         if view is not None and view.pool_state > self.state_seen:
             self.state_seen = view.pool_state
+        if self.looked_on is not None:
+            self.looked_on(host)
         self.checkers.check(host)
 
     def timer_moved(self, host: Host, watchdog: Watchdog, expires_at_ms: int) -> None:

@@ -1,7 +1,7 @@
 """One run of a story: how it ended."""
 
 import enum
-from typing import Any, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 from xha.config import Config
 from xha.simcheckers import Breach, LivenessMissed
@@ -28,20 +28,34 @@ class Result(NamedTuple):
     # World's time at the end, ms, and simulated host-ms.
     at_ms: int
     host_ms: int
+    # When the story began: the pool had formed, where it says "started".
+    began_ms: int
     digest: str
     pool: Optional[Pool]
 
 
-def run(lines: Sequence[str], settings: Optional[Sequence[Config]] = None,
-        seed: int = 0) -> Result:
+def run(lines: Sequence[str], settings: Optional[Sequence[Config]] = None, seed: int = 0,
+        made: Callable[[Pool], None] = lambda pool: None,
+        told: Callable[[str], None] = lambda line: None) -> Result:
     """Tell a story to its end, or to its first failure.
+
+    Args:
+        settings: the configuration of each host; None: the story begins with its pool.
+        made: called with the pool before anything happens to it.
+        told: called with each command at the moment when it happens.
 
     Raises:
         ScriptError: a line cannot be understood; that is the story's fault.
     """
     director = Director(settings, seed)
     pools = []  # type: List[Pool]
-    director.made = pools.append
+
+    def take(pool: Pool) -> None:
+        pools.append(pool)
+        made(pool)
+
+    director.made = take
+    director.told = told
     ending, text = Ending.WELL, ""
     try:
         for line in lines:
@@ -58,6 +72,7 @@ def run(lines: Sequence[str], settings: Optional[Sequence[Config]] = None,
     at_ms = pool.now_ms if pool is not None else 0
     return Result(ending=ending, text=text, at_ms=at_ms,
                   host_ms=at_ms * (len(pool.hosts) if pool is not None else 0),
+                  began_ms=director.began_ms,
                   digest=pool.digest() if pool is not None else "", pool=pool)
 
 

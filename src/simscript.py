@@ -37,6 +37,8 @@ class Director(Deeds):
         self.began_ms = 0
         #: Called with the pool that was made, before anything happens to it.
         self.made = lambda pool: None  # type: Callable[[Pool], None]
+        #: Called with each command at the moment when it happens, without its time.
+        self.told = lambda line: None  # type: Callable[[str], None]
 
     @property
     def pool(self) -> Pool:
@@ -65,6 +67,7 @@ class Director(Deeds):
         for pattern, act in COMMANDS:
             found = pattern.match(line)
             if found:
+                self.told(line)
                 act(self, *found.groups())
                 return
         raise ScriptError("no such command: {} (`xha.pyz simulate --language` lists them)".format(
