@@ -281,12 +281,22 @@ def _dumpstatefile(arguments: Arguments) -> int:
     return _dump({"PATH": arguments["PATH"], "--config": CONFIG_FILE}, "original")
 
 
+def _simulate(arguments: Arguments) -> int:
+    from xha import simulate
+    return int(simulate.simulate(arguments))
+
+
+def _what_if(arguments: Arguments) -> int:
+    from xha import simulate
+    return int(simulate.what_if(arguments))
+
+
 def _xhad(arguments: Arguments) -> int:
     return _daemon({"--config": arguments["CONFIG"], "FAULT": arguments["FAULT"]})
 
 
 #: What anybody may run who can read the files: no daemon is touched.
-_FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id")
+_FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id", "simulate", "what-if")
 
 _COMMANDS = {
     "start-daemon": _start_daemon, "stop-daemon": _stop_daemon, "daemon": _daemon,
@@ -294,5 +304,5 @@ _COMMANDS = {
     "clear-excluded": _clear_excluded, "write-statefile": _write_statefile,
     "dump-statefile": _dump_statefile, "cleanup-watchdog": _cleanup_watchdog, "fault": _fault,
     "build-id": _build_id, "calldaemon": _calldaemon, "writestatefile": _writestatefile,
-    "dumpstatefile": _dumpstatefile, "xhad": _xhad,
+    "dumpstatefile": _dumpstatefile, "xhad": _xhad, "simulate": _simulate, "what-if": _what_if,
 }  # type: Dict[str, Callable[[Arguments], int]]

@@ -131,11 +131,17 @@ class Deeds(abc.ABC):
             self.pool.network.delays[direction] = (int(most), int(most))
 
     def _directions(self, where: Optional[str]) -> List[Tuple[int, int]]:
+        """The directions from and to these hosts.
+
+        Both ends are touched: which of them is to blame for a link that is bad now and then
+        nobody can see, and either may be put out.
+        """
         everybody = range(len(self.pool.hosts))
         hosts = self.hosts(where) if where else list(everybody)
-        self._touch(hosts)
-        return [(one, other) for one in everybody for other in everybody
-                if one != other and (one in hosts or other in hosts)]
+        directions = [(one, other) for one in everybody for other in everybody
+                      if one != other and (one in hosts or other in hosts)]
+        self._touch([end for direction in directions for end in direction])
+        return directions
 
     # ---- the State-File
 
@@ -280,6 +286,10 @@ class Deeds(abc.ABC):
     def recover(self) -> None:
         """the pool forms again: who is down starts; LivenessMissed when that takes too long"""
         simrecovery.recover(self.pool)
+
+    def rest(self) -> None:
+        """the pool comes to rest: time passes until nothing changes any more"""
+        simrecovery.rest(self.pool)
 
 
 def state_of(host: Host) -> str:

@@ -8,7 +8,7 @@ here: a disarmed daemon, which drops nobody, is stopped; a global record whose g
 running host knows any more is restored.
 """
 
-from typing import Dict
+from typing import Dict, List
 
 from xha import sfformat, timing
 from xha.published import Fault, FencingMode, PoolState
@@ -17,6 +17,9 @@ from xha.simpool import Pool
 
 #: How often init looks, ms.
 ROUND_MS = 1000
+
+#: A pool that does not come to rest is looked at for so long.
+RESTLESS_S = 1800
 
 
 def bound_ms(pool: Pool) -> int:
@@ -49,6 +52,31 @@ def recover(pool: Pool) -> None:
                     started_ms.setdefault(host.index, pool.now_ms)
                     host.start()
         pool.run(ROUND_MS)
+
+
+def rest(pool: Pool) -> None:
+    """Let time pass until no host has changed for so long that none will, or for ``RESTLESS_S``."""
+    common = pool.common
+    quiet_ms = (timing.patience_ms(common) + timing.longest_watchdog_ms(common)
+                + 2 * timing.beat_ms(common) + timing.MINIMUM_WAIT_MS)
+    until_ms = pool.now_ms + RESTLESS_S * 1000
+    since_ms, seen = pool.now_ms, _picture(pool)
+    while pool.now_ms < until_ms and pool.now_ms - since_ms < quiet_ms:
+        pool.run(ROUND_MS)
+        now = _picture(pool)
+        if now != seen:
+            since_ms, seen = pool.now_ms, now
+
+
+def _picture(pool: Pool) -> List[object]:
+    """What of each host would change before it comes to rest."""
+    picture = []  # type: List[object]
+    for host in pool.hosts:
+        view = host.view
+        picture.append((host.up, host.guarded, view is None) if view is None else (
+            view.phase, view.liveset, view.proposed, view.sr2, view.statefile_access,
+            view.heartbeat_domain, view.statefile_domain, view.holding))
+    return picture
 
 
 def _over(pool: Pool) -> bool:

@@ -26,6 +26,19 @@ PARAMETERS = {"t1": "HeartbeatInterval", "T1": "HeartbeatTimeout", "t2": "StateF
               "Ws": "StateFileWatchdogTimeout", "Tboot": "BootJoinTimeout",
               "Tenable": "EnableJoinTimeout"}
 
+#: No scenario is longer than this.
+STORY_BYTES_MAX = 1 << 20
+
+#: What a scenario's file holds beside its commands: the trace that they gave.
+TRACE = re.compile(r"at +[0-9.]+ s  |breach: ")
+
+
+def commands_of(text: str) -> List[str]:
+    """The commands of a scenario's file: no comments, no empty lines, no trace."""
+    return [line.strip() for line in text.splitlines()
+            if line.strip() and not line.startswith("#") and not TRACE.match(line)]
+
+
 class Director(Deeds):
     """Makes a pool and does to it what the lines say."""
 
@@ -193,6 +206,7 @@ _COMMANDS = [
     (r"([0-9.]+) s pass", Director.wait),
     (r"everything heals", Director.heal_all),
     (r"the pool forms again", Director.recover),
+    (r"the pool comes to rest", Director.rest),
     (r"look", Director.look),
 ]  # type: List[Tuple[str, Callable[..., None]]]
 

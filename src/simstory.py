@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 from xha.actions import Log
 from xha.catalogue import Catalogue
 from xha.config import Config
-from xha.simpool import Entry
+from xha.simpool import Entry, Pool
 from xha.simscript import Director
 
 #: What an operator is not shown.
@@ -29,36 +29,34 @@ REPEAT_MS = 60000
 #: Fields that do not make such a message another one.
 VARYING = ("ms", "left_ms", "count")
 
-class Story:
-    """Tells one story: takes commands, gives the trace."""
+class Trace:
+    """What an operator would have seen of a pool, as lines."""
 
-    def __init__(self, catalogue: Catalogue, settings: Optional[Sequence[Config]] = None,
-                 seed: int = 0) -> None:
-        """``settings``: the configuration of each host; None: the story begins with its pool."""
+    def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self.director = Director(settings, seed)
+        self._pool = None  # type: Optional[Pool]
         self._said_ms = {}  # type: Dict[Tuple[Any, ...], int]
         # Entries of the history that were told already.
         self._told = 0
+        #: World's time from which seconds are counted, ms.
+        self.began_ms = 0
         #: Every message that was said, at any level.
         self.messages = set()  # type: Set[str]
 
-    def tell(self, command: str) -> List[str]:
-        """Obey a command; the lines of the trace that it gave.
+    def watch(self, pool: Pool) -> None:
+        """Look at this pool from now on."""
+        self._pool = pool
 
-        Raises: ScriptError, Breach: see ``Director.obey``.
-        """
-        began_ms = self.director.began_ms
-        self.director.obey(command)
-        if self.director.began_ms != began_ms:
-            # What it took to form is not part of the story.
-            self._news()
-        return self.lines_of(self._news())
+    def news(self) -> List[str]:
+        """The trace since it was last asked for."""
+        return self.lines_of(self.entries())
 
-    def _news(self) -> List[Entry]:
-        history = self.director.pool.history
-        news = history[self._told:]
-        self._told = len(history)
+    def entries(self) -> List[Entry]:
+        """What has happened since it was last asked for."""
+        if self._pool is None:
+            return []
+        news = self._pool.history[self._told:]
+        self._told = len(self._pool.history)
         self.messages.update(entry.content.name for entry in news if entry.kind == "log")
         return news
 
@@ -69,7 +67,7 @@ class Story:
             shown = self._shown(entry)
             if shown is not None:
                 speakers = lines.setdefault(
-                    ((entry.at_ms - self.director.began_ms) // 100,) + shown, [])
+                    ((entry.at_ms - self.began_ms) // 100,) + shown, [])
                 if entry.host not in speakers:
                     speakers.append(entry.host)
         return ["at {:6.1f} s  {:<7} {:<8} {}".format(
@@ -92,6 +90,29 @@ class Story:
                 return None
             self._said_ms[key] = entry.at_ms
         return (level, self._catalogue.text_of(_rounded(entry.content)))
+
+
+class Story:
+    """Tells one story: takes commands, gives the trace."""
+
+    def __init__(self, catalogue: Catalogue, settings: Optional[Sequence[Config]] = None,
+                 seed: int = 0) -> None:
+        """``settings``: the configuration of each host; None: the story begins with its pool."""
+        self.trace = Trace(catalogue)
+        self.director = Director(settings, seed)
+        self.director.made = self.trace.watch
+
+    def tell(self, command: str) -> List[str]:
+        """Obey a command; the lines of the trace that it gave.
+
+        Raises: ScriptError, Breach: see ``Director.obey``.
+        """
+        self.director.obey(command)
+        if self.trace.began_ms != self.director.began_ms:
+            # What it took to form is not part of the story.
+            self.trace.began_ms = self.director.began_ms
+            self.trace.entries()
+        return self.trace.news()
 
 
 def _rounded(message: Log) -> Log:

@@ -41,6 +41,8 @@ GROUPS = [
         ("write-statefile", "init, active, invalid, exclude, include: without a daemon"),
         ("cleanup-watchdog", "stop the timers that a dead daemon left"),
         ("fault", "switch fault points of a daemon that was started for them"),
+        ("what-if", "what this pool would do if: a line, or many, in words"),
+        ("simulate", "scenarios of a virtual pool, and campaigns of random ones"),
         ("sandbox", "a pool of daemons on this one machine, to look at and to break"),
     ]),
 ]
@@ -211,6 +213,61 @@ POINT is a name, or name=value; a wrong one is answered with all there are.  Ref
 unless the daemon was started with --enable-faults.
 
 Options:""",
+    "simulate": """A whole pool in this process: the real core of every host in a virtual world.
+
+Usage: xha.pyz simulate --scenario=FILE [--format=FORM] [--html=PAGE] [options]
+       xha.pyz simulate --seed=N [--story] [--no-reduce] [options]
+       xha.pyz simulate --language
+       xha.pyz simulate [--runs=K | --minutes=M] [--first=N] [--jobs=J] [--go-on] [--no-reduce]
+                        [options]
+
+With --scenario: tells the story in FILE (- is standard input) and shows who survives, who is
+reset and why, when survivors act, and who is master.  A story that begins with `pool of N` brings
+its pool; any other happens to the pool of the configuration, or to an invented one (--hosts,
+--ha-timeout).  --language prints all that a story can say.
+
+Without: a campaign of random stories, in which every kind of fault occurs; after every event
+the invariants are checked, and each healed pool must form again in time.  A story that fails is
+printed as the line that repeats it and, shortened, as a scenario.  The same seed and --hosts
+give the same history, byte for byte, on every machine.
+
+Ends with 0; with 2 when an invariant was broken, with 3 when a pool did not form again in
+time, with 127 when the core itself failed.
+
+Options:
+  --scenario=FILE          a story; - is standard input
+  --format=FORM            of what became of the pool: text or json [default: text]
+  --html=PAGE              write one self-contained page with the timeline drawn, too
+  --hosts=N                hosts of an invented pool; of random pools: A-B, from A to B
+  --ha-timeout=T           all time-outs of an invented pool follow from it, as xapi derives them
+  --seed=N                 one random story, told whole
+  --story                  print that story, and tell it not
+  --runs=K                 random stories; 200, or what --minutes hold, if not said
+  --minutes=M              begin no more stories after so long
+  --first=N                the first seed [default: 0]
+  --jobs=J                 processes; as many as there are processors if not said
+  --go-on                  do not end at the first failure
+  --no-reduce              do not shorten what fails
+  --language               print the language of stories""",
+    "what-if": """What would this pool do?  Each EVENT is one line of a story.
+
+Usage: xha.pyz what-if [--format=FORM] [--html=PAGE] [options] EVENT...
+
+  xha.pyz what-if "cut net of host-b"
+  xha.pyz what-if "lose statefile of host-a" "at 60 s: statefile of host-a back"
+  xha.pyz what-if "reset host-c"
+  xha.pyz what-if "disable HA on host-a only" "crash host-b"
+  xha.pyz what-if --hosts=4 --ha-timeout=60 "partition a,b | c,d"
+
+Nothing happens to the pool: the answer is computed, by the very code that its daemons run.  A
+host is named by its place in the order of UUIDs (host-a, or a, is the first), by its address or
+by its UUID.  `xha.pyz simulate --language` prints all that can happen.  Codes as of simulate.
+
+Options:
+  --format=FORM            text or json [default: text]
+  --html=PAGE              write one self-contained page with the timeline drawn, too
+  --hosts=N                an invented pool of N hosts instead of the configuration's
+  --ha-timeout=T           all time-outs of an invented pool follow from it, as xapi derives them""",
     "xhad": """The original's name of the daemon.
 
 Usage: xha.pyz xhad CONFIG [FAULT ...]

@@ -6,11 +6,10 @@ reason why each changed line is right.  The invariants are checked after every e
 
 import glob
 import os
-import re
 
 import pytest
 
-from xha import catalogue
+from xha import catalogue, simscript
 from xha.simcheckers import Breach
 from xha.simstory import Story
 
@@ -27,7 +26,7 @@ def told(text):
     story = Story(CATALOGUE)
     lines = []
     for line in text.splitlines():
-        if re.match(r"(at +[0-9.]+ s  |breach: )", line):
+        if simscript.TRACE.match(line):
             continue
         lines.append(line)
         if line and not line.startswith("#"):

@@ -27,10 +27,11 @@ SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xen
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lifecycle", "node",
            "options", "report", "service", "sfadmin", "sfdump", "usage",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",
-           "sandboxwatch", "caretaker", "picture", "screen", "tour"}
+           "sandboxwatch", "caretaker", "picture", "screen", "tour",
+           "simulate", "simcampaign"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
-             "simplan", "simrun", "simoutcome"}
+             "simplan", "simrun", "simoutcome", "simreduce"}
 
 # layer       may import                                   because
 LAYERS = [
