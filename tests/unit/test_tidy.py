@@ -30,7 +30,7 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lif
            "sandboxwatch", "caretaker", "picture", "screen", "tour"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
-             "simplan", "simrun", "simoutcome"}
+             "simplan", "simrun", "simoutcome", "simcause", "simwords", "simtext"}
 
 # layer       may import                                   because
 LAYERS = [
