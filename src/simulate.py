@@ -81,9 +81,10 @@ def _scenario(lines: Sequence[str], arguments: Dict[str, Any]) -> int:
     except ScriptError as error:
         raise XhaError(ExitCode.INVALID_PARAMETER, str(error)) from error
     outcome = recorder.outcome(result, result.began_ms, syslogger.load_catalogue())
-    from xha import simpage, simtext
     if arguments["--html"] is not None:
+        from xha import simpage
         _write_page(arguments["--html"], simpage.as_page(outcome, "; ".join(lines)[:200]))
+    from xha import simtext
     if form == "json":
         cli.say(simtext.as_json(outcome), "")
     else:

@@ -267,7 +267,7 @@ Options:
   --format=FORM            text or json [default: text]
   --html=PAGE              write one self-contained page with the timeline drawn, too
   --hosts=N                an invented pool of N hosts instead of the configuration's
-  --ha-timeout=T           all time-outs of an invented pool follow from it, as xapi derives them""",
+  --ha-timeout=T           all its time-outs follow from it, as xapi derives them""",
     "xhad": """The original's name of the daemon.
 
 Usage: xha.pyz xhad CONFIG [FAULT ...]

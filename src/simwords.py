@@ -1,0 +1,349 @@
+"""An outcome in words: names of hosts, moments that belong together, and the sum of it all.
+
+What ``simtext`` and ``simpage`` have in common.  ASCII, whatever a story or a configuration holds.
+"""
+
+import re
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from xha import simcause
+from xha.catalogue import phrase
+from xha.published import NEVER
+from xha.records import record
+from xha.simoutcome import DEATHS, Fate, Moment, Outcome
+from xha.simscript import letter
+
+#: Moments of one kind and text within this time are one line, ms.
+TOGETHER_MS = 1000
+
+#: A larger pool's livesets are shown by the indexes of their members, not by their digits.
+PICTURE_HOSTS_MAX = 16
+
+#: So many messages of one name, within ``TOGETHER_MS`` and each with a text of its own, are told.
+ALIKE_MAX = 4
+
+_PICTURE = re.compile(r"\b[01]{%d,64}\b" % (PICTURE_HOSTS_MAX + 1))
+_ALIVE = ("online", "rule 2", "disarmed", "fault handling")
+
+
+@record
+class Line(NamedTuple):
+    """One line of a timeline: what was done, or what hosts say, or what became of them."""
+
+    at_ms: int
+    # The last of the moments that it stands for.
+    until_ms: int
+    # Nobody for what was done to the pool.
+    hosts: Tuple[int, ...]
+    # done, dropped, a kind of ``simoutcome.Moment``, or end.
+    kind: str
+    name: str
+    text: str
+
+
+@record
+class Sight(NamedTuple):
+    """What the table of fates says of a host."""
+
+    # What it is at the end, and what became of it before.
+    now: str
+    what: str
+    # In s, "" for none, "never": when it ended; when it was dropped; and how long after the fault
+    # that began it ``what`` says, so that its VMs could be restarted then.
+    died: str
+    dropped: str
+    restart: str
+
+
+def seconds(ms: int) -> str:
+    """A time, as s with one decimal."""
+    return "{:.1f}".format(ms / 1000)
+
+
+def plain(text: str) -> str:
+    """Printable ASCII."""
+    return phrase(text[:400])
+
+
+def _runs(hosts: Sequence[int]) -> List[Tuple[int, int]]:
+    """(first, last) of each unbroken run of host indexes."""
+    runs = []  # type: List[Tuple[int, int]]
+    for host in sorted(hosts):
+        if runs and runs[-1][1] == host - 1:
+            runs[-1] = (runs[-1][0], host)
+        else:
+            runs.append((host, host))
+    return runs
+
+
+def short(hosts: Sequence[int]) -> str:
+    """Some hosts for a column: a,b or a-f,8-63."""
+    words = []  # type: List[str]
+    for first, last in _runs(hosts):
+        if last - first < 2:
+            words += [letter(host) for host in range(first, last + 1)]
+        else:
+            words.append("{}-{}".format(letter(first), letter(last)))
+    return ",".join(words)
+
+
+def names(hosts: Sequence[int]) -> str:
+    """Some hosts for a sentence: a, b and d to 63."""
+    words = []  # type: List[str]
+    for first, last in _runs(hosts):
+        if last - first < 2 or len(hosts) <= 3:
+            words += [letter(host) for host in range(first, last + 1)]
+        else:
+            words.append("{} to {}".format(letter(first), letter(last)))
+    if len(words) > 8:
+        return "{} hosts ({})".format(len(hosts), short(hosts))
+    return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + words[-1:])
+
+
+def legible(text: str) -> str:
+    """A text with the pictures of large livesets by their indexes: (0-30,32-63)."""
+    def members(found: "re.Match[str]") -> str:
+        picture = found.group()
+        hosts = [index for index, digit in enumerate(picture) if digit == "1"]
+        if len(hosts) == len(picture):
+            return "all"
+        return ",".join(str(first) if first == last else "{}-{}".format(first, last)
+                        for first, last in _runs(hosts)) or "none"
+    return _PICTURE.sub(members, text)
+
+
+def lines(outcome: Outcome) -> List[Line]:
+    """The timeline, in order: deeds, moments that belong together, drops, and the end."""
+    found = [(deed.at_ms, 0, Line(at_ms=deed.at_ms, until_ms=deed.at_ms, hosts=(), kind="done",
+                                  name="", text=plain(deed.text)))
+             for deed in outcome.deeds if deed.kind != "time"]
+    found += [(line.at_ms, 1, line) for line in _together(outcome.moments)]
+    found.append((outcome.lasted_ms, 2, Line(
+        at_ms=outcome.lasted_ms, until_ms=outcome.lasted_ms, hosts=(), kind="end", name="",
+        text=_end_of(outcome))))
+    order = sorted(range(len(found)), key=lambda index: found[index][:2] + (index,))
+    return [found[index][2] for index in order]
+
+
+def _together(moments: Sequence[Moment]) -> List[Line]:
+    """Equal moments of several hosts in one line; very many that differ little likewise."""
+    groups = []  # type: List[List[Moment]]
+    open_groups = {}  # type: Dict[Tuple[str, str, str], List[Moment]]
+    for moment in moments:
+        key = (moment.kind, moment.name, moment.text)
+        group = open_groups.get(key)
+        if (group is None or moment.at_ms - group[0].at_ms >= TOGETHER_MS
+                or any(set(moment.hosts) & set(other.hosts) for other in group)):
+            open_groups[key] = group = []
+            groups.append(group)
+        group.append(moment)
+    alike = {}  # type: Dict[Tuple[str, str, int], List[List[Moment]]]
+    for group in groups:
+        first = group[0]
+        alike.setdefault((first.kind, first.name, first.at_ms // TOGETHER_MS), []).append(group)
+    found = []  # type: List[Line]
+    for (_, name, _), similar in alike.items():
+        if name and len(similar) > ALIKE_MAX:
+            rest = sum(len({host for moment in group for host in moment.hosts})
+                       for group in similar[1:])
+            line = _line([moment for group in similar for moment in group])
+            found.append(line._replace(text="{} And {} more like it.".format(line.text, rest)))
+        else:
+            found += [_line(group) for group in similar]
+    return sorted(found, key=lambda line: line.at_ms)
+
+
+def _line(group: Sequence[Moment]) -> Line:
+    first = group[0]
+    text = plain(legible(first.text))
+    if first.kind in DEATHS and not text:
+        text = "power lost, or reset by hand" if first.kind == "crashed" else "its daemon died"
+    return Line(at_ms=first.at_ms, until_ms=max(moment.at_ms for moment in group),
+                hosts=tuple(sorted({host for moment in group for host in moment.hosts})),
+                kind=first.kind, name=first.name, text=text)
+
+
+def _end_of(outcome: Outcome) -> str:
+    if outcome.ending == "well":
+        return "End of the story."
+    return {"breach": "BREACH: ", "liveness": "NOT FORMED: ", "crash": "FAILED: "}.get(
+        outcome.ending, "") + plain(outcome.text)
+
+
+# ---- the fate of a host
+
+
+def lives(fate: Fate) -> bool:
+    """Whether a host is a member at the end that never went away."""
+    return fate.state in _ALIVE and not fate.how
+
+
+def after(outcome: Outcome, fate: Fate) -> str:
+    """The fault that "so many seconds after" counts from: "the cut"; its instant if not 0."""
+    if fate.cause == NEVER:
+        return "it ended"
+    deed = outcome.deeds[fate.cause]
+    at = " at {} s".format(seconds(deed.at_ms)) if deed.at_ms else ""
+    return simcause.noun_of(deed.text) + at
+
+
+def sight(outcome: Outcome, fate: Fate) -> Sight:
+    """What the table says of a host."""
+    dropped = ""
+    if fate.first_dropped_at_ms != NEVER:
+        dropped = seconds(fate.first_dropped_at_ms)
+        if seconds(fate.last_dropped_at_ms) != dropped:
+            dropped += "-" + seconds(fate.last_dropped_at_ms)
+    elif fate.how:
+        dropped = "never"
+    restart = ""
+    if fate.how:
+        restart = "never"
+        if fate.restart_after_ms != NEVER:
+            restart = seconds(fate.restart_after_ms)
+    return Sight(now=fate.state + ("" if outcome.master != fate.host else ", master"),
+                 what=_what(fate) + _because(outcome, fate), died="" if fate.died_at_ms == NEVER
+                 else seconds(fate.died_at_ms), dropped=dropped, restart=restart)
+
+
+def _because(outcome: Outcome, fate: Fate) -> str:
+    if not fate.how or fate.cause == NEVER:
+        return ""
+    return ", after " + after(outcome, fate)
+
+
+def _what(fate: Fate) -> str:
+    back = fate.state in _ALIVE and fate.how
+    what = {"": "goes on", "fenced": "fences itself ({})", "reset": "reset by its {}",
+            "crashed": "loses its power, or is reset by hand", "killed": "its daemon dies",
+            "ended": "its daemon ends with {}"}[fate.how].format(fate.code)
+    if not fate.how and fate.state not in _ALIVE:
+        what = {"frozen": "stands still", "starting": "waits to join"}.get(fate.state, fate.state)
+    if not fate.how and fate.first_dropped_at_ms != NEVER:
+        what += ", but was dropped"
+    if not fate.how and fate.rule:
+        what += ", by rule " + fate.rule
+    return plain(what + (", is back" if back else ""))
+
+
+# ---- the sum
+
+
+def summary(outcome: Outcome) -> str:
+    """The whole outcome in a few plain sentences, the gravest first."""
+    found = []  # type: List[str]
+    when = " after {} s: ".format(seconds(outcome.lasted_ms)) + plain(outcome.text)
+    if outcome.ending == "breach":
+        found.append("THE PROMISE IS BROKEN" + when.rstrip(".") + ".")
+    elif outcome.ending == "liveness":
+        found.append("THE POOL DOES NOT FORM AGAIN" + when.rstrip(".") + ".")
+    elif outcome.ending != "well":
+        found.append("THE DAEMON'S OWN CODE FAILED" + when.rstrip(".") + ".")
+    return " ".join(found + [_who_goes_on(outcome), _master(outcome)])
+
+
+def _who_goes_on(outcome: Outcome) -> str:
+    alive = [fate.host for fate in outcome.fates if lives(fate)]
+    others = _groups(outcome)
+    if not others:
+        everybody = "The only host goes" if len(alive) == 1 else "All {} hosts go".format(
+            len(alive))
+        return "{} on{}; nobody is reset or dropped.".format(
+            everybody, _how_they_live(outcome, alive))
+    if not alive:
+        interrupted = any(fate.state in _ALIVE for fate in outcome.fates)
+        return "{}: {}.".format("Nobody goes on without interruption" if interrupted
+                                else "NOBODY SURVIVES", "; ".join(others))
+    return "{} {} on{}; {}.".format(
+        ("Host " if len(alive) == 1 else "Hosts ") + names(alive),
+        "goes" if len(alive) == 1 else "go", _how_they_live(outcome, alive), "; ".join(others))
+
+
+def _how_they_live(outcome: Outcome, alive: Sequence[int]) -> str:
+    states = {outcome.fates[host].state for host in alive}
+    if states == {"rule 2"}:
+        return ", without State-File, by survival rule 2"
+    if states == {"disarmed"}:
+        return " DISARMED: nothing would reset them, and they drop nobody"
+    if "fault handling" in states:
+        return " so far, but have not agreed yet who is alive"
+    return ""
+
+
+def _groups(outcome: Outcome) -> List[str]:
+    """What became of everybody else; those to whom the same happened in one clause."""
+    groups = {}  # type: Dict[Tuple[str, int, str, bool], List[Fate]]
+    for fate in outcome.fates:
+        if not lives(fate) or fate.first_dropped_at_ms != NEVER:
+            key = (fate.how, fate.cause, fate.state, fate.first_dropped_at_ms == NEVER)
+            groups.setdefault(key, []).append(fate)
+    return [_clause(outcome, group) for group in groups.values()]
+
+
+def _clause(outcome: Outcome, group: Sequence[Fate]) -> str:
+    first, many = group[0], len(group) > 1
+    who = names([fate.host for fate in group])
+    drop = _span_of([fate.first_dropped_at_ms for fate in group]
+                    + [fate.last_dropped_at_ms for fate in group])
+    if not first.how:
+        does = ("stand still", "stands still") if first.state == "frozen" else (
+            "are " + first.state, "is " + first.state)
+        return "{} {}{}".format(who, does[not many], "" if not drop else
+                                ", and {} dropped {}".format("were" if many else "was", drop))
+    does = {"fenced": ("fence themselves", "fences itself"),
+            "reset": ("are reset", "is reset"),
+            "crashed": ("lose their power", "loses its power"),
+            "killed": ("lose their daemons", "loses its daemon")}.get(
+                first.how, ("end their daemons", "ends its daemon"))
+    died = [fate.died_at_ms for fate in group]
+    since_ms = outcome.deeds[first.cause].at_ms if first.cause != NEVER else NEVER
+    when = _span_of(died)
+    if since_ms != NEVER and max(died) > since_ms:
+        when = "{} after {}".format(_span_of([at_ms - since_ms for at_ms in died])[3:],
+                                    after(outcome, first))
+    text = "{} {} {}".format(who, does[not many], when)
+    if not drop:
+        text += ", and nobody drops {} by the end: {} VMs cannot be restarted".format(
+            "them" if many else "it", "their" if many else "its")
+    else:
+        text += " and {} dropped {}: {} VMs can be restarted then".format(
+            "are" if many else "is", drop, "their" if many else "its")
+    if first.state in _ALIVE:
+        text += "; {} back at the end".format("they are" if many else "it is")
+    elif first.state == "starting":
+        text += "; at the end {} to join".format("they wait" if many else "it waits")
+    return text
+
+
+def _span_of(instants: Sequence[int]) -> str:
+    """at 21.2 s, or: at 21.2 to 22.0 s; "" when there is none."""
+    known = [at_ms for at_ms in instants if at_ms != NEVER]
+    if not known:
+        return ""
+    first, last = seconds(min(known)), seconds(max(known))
+    return "at {} s".format(first) if first == last else "at {} to {} s".format(first, last)
+
+
+def master_spans(outcome: Outcome) -> List[Tuple[int, int, int]]:
+    """(host, from, to) of each time in which a host held the master lock, in order of time."""
+    found = []  # type: List[Tuple[int, int, int]]
+    for span in outcome.spans:
+        if not span.master:
+            continue
+        if found and found[-1][0] == span.host and found[-1][2] == span.from_ms:
+            found[-1] = (span.host, found[-1][1], span.to_ms)
+        else:
+            found.append((span.host, span.from_ms, span.to_ms))
+    return sorted(found, key=lambda held: (held[1], held[0]))
+
+
+def _master(outcome: Outcome) -> str:
+    held = master_spans(outcome)
+    if outcome.master != NEVER:
+        since_ms = [span for span in held if span[0] == outcome.master][-1][1]
+        return "Master: {}{}.".format(
+            letter(outcome.master), ", since {} s".format(seconds(since_ms)) if since_ms else "")
+    if held:
+        return "No master at the end; {} was, until {} s.".format(
+            letter(held[-1][0]), seconds(held[-1][2]))
+    return "No master."
