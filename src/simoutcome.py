@@ -140,7 +140,8 @@ class Outcome(NamedTuple):
     fates: Tuple[Fate, ...]
     # The host that holds the master lock at the end; NEVER: none.
     master: int
-    # The liveset of the survivors at the end, a digit for each host; "" when they differ or are none.
+    # The liveset of the survivors at the end, a digit for each host; "" when they differ, or
+    # are none.
     liveset: str
     digest: str
 

@@ -55,10 +55,12 @@ class Reduction:
         return True
 
     def _drop_lines(self) -> None:
+        # A pool need not form again before all has healed: that is no failure of the same kind.
+        kept = 2 if self._ending is Ending.LIVENESS else 0
         size = max(1, (len(self.lines) - 1) // 2)
         while size >= 1:
             at = 1
-            while at < len(self.lines):
+            while at + size <= len(self.lines) - kept:
                 if not self._fails(self.lines[:at] + self.lines[at + size:]):
                     at += size
             size //= 2
