@@ -44,8 +44,10 @@ class Admission:
                 if not self._accepted_elsewhere(host):
                     foreign = foreign.plus(host)
                     self._accuse(peer)
-            elif host in heartbeat.proposed_liveset:
-                self._propose(host)
+            else:
+                self._forget_old_instance(host)
+                if host in heartbeat.proposed_liveset:
+                    self._propose(host)
         view.fence_until_silent = foreign
         self._admit()
 
@@ -64,20 +66,30 @@ class Admission:
             return
         if host in view.statefile_domain or view.sr2:
             view.log("host-proposed", host=host)
+            view.peers[host].asked_incarnation = _incarnation_of(view.peers[host])
             view.set_liveset(view.liveset, view.proposed.plus(host))
 
-    def _admit(self) -> None:
-        """Take in every proposed host that is heard and that all members propose.
+    def _forget_old_instance(self, host: int) -> None:
+        """Take a proposal back that was made for an instance which is gone: another speaks."""
+        view = self._view
+        peer = view.peers[host]
+        if host in view.proposed and _incarnation_of(peer) > peer.asked_incarnation > 0:
+            view.set_liveset(view.liveset, view.proposed.minus(host))
 
-        A proposal is never taken back, even if its host has given up: another member may have
-        admitted it on the strength of ours, and whoever lacks it then would accuse it.
+    def _admit(self) -> None:
+        """Take in every proposed host that is heard, asks, and that all members propose.
+
+        A proposal of an instance that may still run is never taken back, even if its host has
+        given up: another member may have admitted it on the strength of ours, and whoever lacks
+        it then would accuse it.  What its host does not ask for any more is not granted, though.
         """
         view = self._view
         if view.me not in view.liveset or view.join_blocked or not view.settled:
             return
         for host in (view.proposed - view.liveset) & view.heartbeat_domain:
             members = view.liveset.minus(view.me)
-            if all(self._proposes(view.peers[member], host) for member in members):
+            if self._proposes(view.peers[host], host) and all(
+                    self._proposes(view.peers[member], host) for member in members):
                 view.set_liveset(view.liveset.plus(host), view.proposed)
 
     @staticmethod
@@ -90,3 +102,9 @@ class Admission:
             peer.alive_though_dropped = True
             self._view.log("dropped-host-runs", host=peer.index)
             self._view.burst()
+
+
+def _incarnation_of(peer: Peer) -> int:
+    """The incarnation that a peer speaks as; 0 for an xhad peer, which does not say."""
+    seal = peer.heartbeat.seal if peer.heartbeat is not None else None
+    return seal.incarnation if seal is not None else 0

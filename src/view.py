@@ -33,7 +33,7 @@ class Peer:
                  "record", "read_before", "advanced_at_ms", "withheld_advance_at_ms",
                  "statefile_discount_ms", "unsealed_readings", "bad_since_ms",
                  "bad_fingerprint", "bad_text", "alive_though_dropped", "suspect_at_ms",
-                 "member_incarnation", "exclusion_void")
+                 "member_incarnation", "asked_incarnation", "exclusion_void")
 
     def __init__(self, index: HostIndex, uuid: str, address: str) -> None:
         self.index = index
@@ -72,6 +72,8 @@ class Peer:
         self.suspect_at_ms = NEVER
         # Its incarnation when it came into our liveset; 0 for one that seals nothing.
         self.member_incarnation = 0
+        # Its incarnation when it was proposed last; 0 for one that seals nothing.
+        self.asked_incarnation = 0
         # It was let in since its record was read: what that says of exclusion is over.
         self.exclusion_void = False
         # The host was dropped and still speaks: the gravest error, said once.
