@@ -3,9 +3,11 @@
 
 Commands:
   demo      build the archive and watch a pool of this machine fail over
-  test      everything that CI does: check, unit, archive, e2e
+  test      everything that CI does: check, unit, sim, archive, e2e
   check     read the code without running it: tidiness, types, syntax of CPython 3.6
   unit      the quick tests, on the newest and the oldest CPython found here
+  sim       random stories of a virtual pool: the known seeds, and three minutes of fresh ones
+  bench     how fast the simulator is
   archive   build dist/xha.pyz
   e2e       real daemons from the archive, in network namespaces (root)
   xen       the watchdog on a real Xen, in an emulator (long; not part of CI)
@@ -20,7 +22,7 @@ import shutil
 import sys
 from typing import List, Sequence
 
-from tools import archive, dependencies, environments, machine
+from tools import archive, dependencies, environments, machine, simulation
 from tools.machine import BUILD, ROOT, BuildError, Interpreter, Stages, red, run, say
 
 DIST = os.path.join(ROOT, "dist", "xha.pyz")
@@ -30,6 +32,9 @@ SLOW_TESTS = ("archive", "e2e", "xen")
 
 #: How long one run of pytest may take before it is ended, s: ten times and more what it takes.
 QUICK_S, POOLS_S, XEN_S = 300, 2400, 7200
+
+#: How long random stories are told in one run of `sim`, minutes.
+FRESH_MINUTES = 3
 
 #: End-to-end tests that run side by side on two cores: their pools mostly wait.
 POOLS_AT_ONCE = 6
@@ -91,6 +96,19 @@ def unit(pythons: Sequence[Interpreter]) -> None:
         pytest(QUICK_S, environments.for_tests(python), "tests", *ignored)
 
 
+def sim(house: House) -> None:
+    """The virtual pool: the known seeds on two Pythons, then seeds that nobody has told yet."""
+    simulation.tell_known(house.newest, house.pythons[0])
+    simulation.tell_fresh(house.newest, FRESH_MINUTES, os.cpu_count() or 1)
+
+
+def bench(house: House) -> None:
+    """The speed of the simulator, on the newest and the oldest Python here."""
+    for python in (house.newest, house.pythons[0]):
+        run([environments.for_tests(python), "-B", os.path.join("tests", "sim", "bench.py")],
+            cwd=ROOT)
+
+
 def build_archive(house: House) -> None:
     """dist/xha.pyz."""
     archive.build(house.builder, house.pythons, BUILD, DIST)
@@ -143,6 +161,10 @@ def run_command(command: str, stages: Stages) -> None:
         stages.run("check", check, house)
     if command in ("unit", "test"):
         stages.run("unit", unit, house.pythons if command == "test" else ends)
+    if command in ("sim", "test"):
+        stages.run("sim", sim, house)
+    if command == "bench":
+        stages.run("bench", bench, house)
     if command in ("archive", "test", "demo", "e2e", "xen"):
         stages.run("archive", build_archive, house)
     if command == "test":
@@ -157,7 +179,7 @@ def run_command(command: str, stages: Stages) -> None:
         demo()
 
 
-COMMANDS = ("demo", "test", "check", "unit", "archive", "e2e", "xen")
+COMMANDS = ("demo", "test", "check", "unit", "sim", "bench", "archive", "e2e", "xen")
 
 
 def main(arguments: List[str]) -> int:
