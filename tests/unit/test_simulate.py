@@ -1,0 +1,224 @@
+"""The simulator: its language, its runs, its campaigns, what fails and how that is shortened."""
+
+import pytest
+
+from xha import cli, lifesigns, simcampaign, simreduce, simrun, simscript, timing
+from xha.actions import Watchdog
+from xha.simcampaign import Task
+from xha.simcheckers import Breach
+from xha.simdeeds import ScriptError
+from xha.simplan import Plan
+from xha.simpool import QUICK, Pool, settings_of
+from xha.simrun import Ending
+from xha.simscript import Director
+
+
+@pytest.fixture(name="simulate")
+def simulate_command(capfd):
+    """Run a command: its exit code, output and messages."""
+    def run(*words):
+        code = cli.main("xha.pyz", list(words))
+        out, err = capfd.readouterr()
+        return code, out, err
+    return run
+
+
+@pytest.fixture(name="careless")
+def careless_survivors(monkeypatch):
+    """Survivors that drop the dead at once, without any certainty."""
+    monkeypatch.setattr(timing, "dead_wait_ms", lambda common, since_ms, extended: 1)
+    monkeypatch.setattr(lifesigns, "uncertain_until_ms", lambda view, peer: -1)
+
+
+#: The other side is cut off; it does not run, so it does not fence itself: its timers must.
+DEADLY = ["pool of 3; Wh 30; Ws 30; started", "at 1 s: wall clock of 0 jumps by 5 s",
+          "at 2 s: partition 0,1 | 2", "at 2 s: weight of 1 becomes 1",
+          "at 3 s: host 2 freezes", "at 60 s: look"]
+
+
+# ---- the language
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("0", [0]), ("c", [2]), ("host-b", [1]), ("a,c", [0, 2]), ("a and b", [0, 1]),
+    ("all", [0, 1, 2]), ("10.0.0.2", [1]), ("000000000000000000000000000000a2", [2]),
+    ("00000000-0000-0000-0000-0000000000a0", [0])])
+def test_a_host_is_named_by_index_letter_address_or_uuid(text, expected):
+    assert Director(settings_of(3, QUICK)).hosts(text) == expected
+
+
+@pytest.mark.parametrize("line, says", [
+    ("host 3 crashes", "hosts 0 to 2"), ("host d crashes", "a to c"), ("crush 0", "no such"),
+    ("at 1 s: at 2 s: look", "no such"), ("pool of 3; fast; started", "a pool has no fast")])
+def test_a_line_that_cannot_be_understood_says_what_can(line, says):
+    director = Director()
+    director.obey("pool of 3")
+    with pytest.raises(ScriptError) as refusal:
+        director.obey(line)
+    assert says in str(refusal.value)
+
+
+def test_a_moment_that_is_past_is_refused():
+    director = Director()
+    for line in ("pool of 1", "at 10 s: look"):
+        director.obey(line)
+    with pytest.raises(ScriptError):
+        director.obey("at 9 s: look")
+
+
+def test_every_command_of_the_language_is_explained():
+    text = simscript.language()
+    for _, act in simscript.COMMANDS:
+        assert (act.__doc__ or "").strip().split(":")[0].split("\n")[0] in text
+
+
+def test_the_commands_of_a_file_are_without_comments_and_trace():
+    assert simscript.commands_of(
+        "# c\npool of 1; started\n\nat 1 s: look\nat    1.0 s  0       looks    x\nbreach: y\n"
+    ) == ["pool of 1; started", "at 1 s: look"]
+
+
+# ---- the checkers
+
+
+def test_a_survivor_that_does_not_wait_is_a_breach(careless):
+    result = simrun.run(DEADLY)
+    assert result.ending is Ending.BREACH
+    assert "host 2, which still runs" in result.text
+
+
+def test_the_same_story_is_well_when_the_survivors_wait():
+    assert simrun.run(DEADLY).ending is Ending.WELL
+
+
+@pytest.mark.parametrize("watchdog", list(Watchdog))
+def test_a_timer_that_moves_without_a_proof_is_a_breach(watchdog):
+    pool = Pool(settings_of(2, QUICK))
+    pool.form()
+    host = pool.hosts[0]
+    host.set_watchdog(watchdog, host.now_ms() + 1000)
+    with pytest.raises(Breach):
+        host.set_watchdog(watchdog, host.now_ms() + 9000)
+
+
+def test_two_masters_are_a_breach():
+    pool = Pool(settings_of(2, QUICK))
+    pool.form()
+    for host in pool.hosts:
+        host.view.holding = True
+    with pytest.raises(Breach):
+        pool.run(2000)
+
+
+def test_a_healthy_host_that_dies_in_a_healthy_majority_is_a_breach():
+    pool = Pool(settings_of(3, QUICK))
+    pool.form()
+    pool.checkers.touched.add(2)
+    pool.checkers.check_death(pool.hosts[2], "fenced")
+    with pytest.raises(Breach):
+        pool.checkers.check_death(pool.hosts[0], "fenced")
+
+
+def test_a_pool_that_does_not_form_again_is_missed():
+    result = simrun.run(["pool of 2; started", "network of 1 cut", "20 s pass", "the pool forms again"])
+    assert result.ending is Ending.LIVENESS
+
+
+def test_a_core_that_fails_is_a_crash(monkeypatch):
+    monkeypatch.setattr(lifesigns, "seen_lately", lambda view, now_ms, host: 1 // 0)
+    result = simrun.run(["pool of 2; started", "host 1 crashes", "30 s pass"])
+    assert result.ending is Ending.CRASH
+    assert "ZeroDivisionError" in result.text and "test_simulate.py" in result.text
+
+
+# ---- random stories
+
+
+def test_a_seed_tells_one_story_and_another_seed_another():
+    assert Plan(7, 1, 8).lines == Plan(7, 1, 8).lines != Plan(8, 1, 8).lines
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_story_lasts_three_minutes_and_ends_with_a_whole_pool(seed):
+    lines = Plan(seed, 1, 8).lines
+    assert lines[0].startswith("pool of ") and lines[0].endswith("; started")
+    assert lines[-1] == "the pool forms again"
+    assert lines[-2].endswith(": everything heals")
+    assert float(lines[-2].split()[1]) >= 180
+
+
+def test_what_is_told_does_not_depend_on_the_number_of_processes():
+    tasks = [Task(seed=seed, least=1, most=3) for seed in range(4)]
+    one, two = (simcampaign.campaign(tasks, jobs, False, 0, lambda *facts: None)
+                for jobs in (1, 2))
+    assert one._replace(wall_s=0) == two._replace(wall_s=0)
+    assert one.runs == 4 and not one.failed
+
+
+def test_a_failure_is_shortened_to_what_is_needed(careless):
+    result = simrun.run(DEADLY)
+    short = simreduce.Reduction(DEADLY, result.ending, result.text).go()
+    assert simrun.run(short).ending is Ending.BREACH
+    assert len(short) < len(DEADLY)
+    assert not [line for line in short if "wall clock" in line or "weight" in line]
+
+
+def test_a_host_is_left_out_of_a_story():
+    story = ["pool of 3; weights 1,2,3; started", "at 1 s: partition 0,1 | 2",
+             "at 2 s: link 0-2 cut", "at 3 s: 0,1 ask propose-master", "at 4 s: host 1 crashes",
+             "at 5 s: network from 0 to 2 takes 10 ms"]
+    assert simreduce.without_host(story, 1) == [
+        "pool of 2; weights 1,3; started", "at 1 s: partition 0 | 1", "at 2 s: link 0-1 cut",
+        "at 3 s: 0 ask propose-master", "at 5 s: network from 0 to 1 takes 10 ms"]
+
+
+# ---- the commands
+
+
+def test_a_campaign_that_ends_well_is_0(simulate):
+    code, out, _ = simulate("simulate", "--runs=2", "--hosts=1-2", "--jobs=1")
+    assert code == 0
+    assert out.startswith("2 runs, 0 failed")
+
+
+def test_a_breach_is_2_with_the_line_that_repeats_it(simulate, careless):
+    code, out, _ = simulate("simulate", "--first=0", "--runs=60", "--hosts=3", "--jobs=1")
+    assert code == 2
+    assert "again: xha.pyz simulate --seed=" in out
+    assert "reduced" in out
+
+
+def test_a_scenario_that_misses_its_liveness_is_3(simulate, tmp_path):
+    path = tmp_path / "story"
+    path.write_text("pool of 2; started\nnetwork of 1 cut\n20 s pass\nthe pool forms again\n")
+    code, _, _ = simulate("simulate", "--scenario={}".format(path))
+    assert code == 3
+
+
+def test_a_core_that_fails_is_127(simulate, monkeypatch):
+    monkeypatch.setattr(lifesigns, "seen_lately", lambda view, now_ms, host: 1 // 0)
+    code, _, _ = simulate("what-if", "--hosts=2", "crash b")
+    assert code == 127
+
+
+@pytest.mark.parametrize("words", [
+    ("what-if", "--hosts=3", "cut the network"), ("what-if", "--hosts=65", "crash a"),
+    ("what-if",), ("simulate", "--seed=x"), ("simulate", "--hosts=8-1"), ("simulate", "--runs=0"),
+    ("simulate", "--scenario=/nonexistent"), ("what-if", "--hosts=3", "--format=xml", "crash a")])
+def test_what_cannot_be_understood_is_1(simulate, words):
+    code, out, err = simulate(*words)
+    assert (code, out) == (1, "")
+    assert err.startswith("xha.pyz " + words[0])
+
+
+def test_what_if_needs_a_configuration_or_a_number_of_hosts(simulate, tmp_path):
+    code, _, err = simulate("what-if", "--config={}".format(tmp_path / "none"), "crash a")
+    assert code == 6
+    assert "none" in err
+
+
+def test_a_seed_is_told_whole_and_twice_the_same(simulate):
+    told = [simulate("simulate", "--seed=3", "--hosts=1-2") for _ in range(2)]
+    assert told[0] == told[1]
+    assert told[0][0] == 0
+    assert told[0][1].splitlines()[-1].startswith("digest ")
