@@ -148,7 +148,7 @@ class Membership:
         if view.ended:
             return view.out
         ticked = isinstance(event, events.Tick)
-        drained = ticked and event.drained
+        drained = isinstance(event, events.Tick) and event.drained
         settled = view.settled
         self._stall.stepped(now_ms, drained)
         if (ticked and self._rested and view.settled == settled and not view.out

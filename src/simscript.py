@@ -14,7 +14,7 @@ once, one after the other, and ``30 s pass`` lets time go by.
 """
 
 import re
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from xha.config import Config
 from xha.simdeeds import REQUESTS, STATEFILE_FAULTS, Deeds, ScriptError, state_of

@@ -69,7 +69,8 @@ def test_a_moment_that_is_past_is_refused():
 def test_every_command_of_the_language_is_explained():
     text = simscript.language()
     for _, act in simscript.COMMANDS:
-        assert (act.__doc__ or "").strip().split(":")[0].split("\n")[0] in text
+        first = (act.__doc__ or "").strip().split("\n")[0]
+        assert first.split(":")[0] in text
 
 
 def test_the_commands_of_a_file_are_without_comments_and_trace():
@@ -120,7 +121,8 @@ def test_a_healthy_host_that_dies_in_a_healthy_majority_is_a_breach():
 
 
 def test_a_pool_that_does_not_form_again_is_missed():
-    result = simrun.run(["pool of 2; started", "network of 1 cut", "20 s pass", "the pool forms again"])
+    result = simrun.run(["pool of 2; started", "network of 1 cut", "20 s pass",
+                         "the pool forms again"])
     assert result.ending is Ending.LIVENESS
 
 

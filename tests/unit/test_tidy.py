@@ -31,7 +31,8 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lif
            "simulate", "simcampaign"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
-             "simplan", "simrun", "simoutcome", "simcause", "simtext", "simwords", "simreduce"}
+             "simplan", "simrun", "simoutcome", "simcause", "simtext", "simwords", "simreduce",
+             "simpage", "simdrawing", "simstyle"}
 
 # layer       may import                                   because
 LAYERS = [
