@@ -4,7 +4,6 @@ The schema of the JSON is in ``docs/simulate.md``; a name keeps its meaning with
 """
 
 import json
-import textwrap
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from xha import simwords
@@ -18,13 +17,6 @@ VERSION = 1
 
 #: Narrower text than this is not made, columns.
 WIDTH_MIN = 60
-
-#: In a larger pool, hosts of the same fate share a row of the table.
-ROWS_MAX = 16
-
-#: What the last column of the table counts.
-RESTART = ("VMs after: s from the fault that is named until every survivor had dropped the host, "
-           "so that its VMs could be restarted elsewhere.")
 
 # The widest column of hosts, and that of kinds, of the timeline.
 _HOSTS_MAX = 14
@@ -46,11 +38,11 @@ def as_text(outcome: Outcome, width: int) -> str:
         width: columns that no line exceeds; at least ``WIDTH_MIN`` are used.
     """
     width = max(width, WIDTH_MIN)
-    found = textwrap.wrap(simwords.summary(outcome), width)
+    found = simwords.wrap(simwords.summary(outcome), width)
     found += ["", "What happens, in s since the story began"]
     found += _timeline(outcome, width)
     found += ["", "What becomes of each host"] + _table(outcome, width)
-    found += [""] + textwrap.wrap(_end(outcome), width)
+    found += [""] + simwords.wrap(_end(outcome), width)
     return "\n".join(line.rstrip() for line in found) + "\n"
 
 
@@ -90,14 +82,13 @@ def _told(line: Line, time_width: int, hosts_width: int, width: int) -> List[str
     if line.kind in ("done", "end"):
         mark = ">>> " if line.kind == "done" else ""
         lead = time + _GAP + mark
-        return textwrap.wrap(line.text, width, initial_indent=lead,
-                             subsequent_indent=" " * len(lead))
+        return simwords.wrap(line.text, width, first=lead, rest=" " * len(lead))
     kind = line.kind.upper() if line.kind in DEATHS or line.kind == "err" else line.kind
     hosts = [short(line.hosts)]
     if len(hosts[0]) > hosts_width:
-        hosts = textwrap.wrap(hosts[0].replace(",", ", "), hosts_width)
+        hosts = simwords.wrap(hosts[0].replace(",", ", "), hosts_width)
     lead_width = time_width + len(_GAP) + hosts_width + len(_GAP) + 8 + 1
-    text = textwrap.wrap(line.text, width - lead_width) or [""]
+    text = simwords.wrap(line.text, width - lead_width) or [""]
     found = []  # type: List[str]
     for number in range(max(len(hosts), len(text))):
         found.append("{}{}{}{}{} {}".format(
@@ -111,7 +102,7 @@ def _told(line: Line, time_width: int, hosts_width: int, width: int) -> List[str
 
 
 def _table(outcome: Outcome, width: int) -> List[str]:
-    rows = rows_of(outcome)
+    rows = simwords.rows_of(outcome)
     alone = all(len(fates) == 1 for fates, _ in rows)
     columns = [_Column(head="host", wide=False, cells=tuple(
         short([fate.host for fate in fates]) for fates, _ in rows))]
@@ -136,21 +127,7 @@ def _table(outcome: Outcome, width: int) -> List[str]:
                 columns[what].cells, rows)))
     found = _laid_out(columns, width)
     if columns[-1].head == "VMs after":
-        found += textwrap.wrap(RESTART, width)
-    return found
-
-
-def rows_of(outcome: Outcome) -> List[Tuple[List[Fate], Sight]]:
-    """The rows of a table: each host, or in a large pool those to whom the same happened."""
-    found = []  # type: List[Tuple[List[Fate], Sight]]
-    rows = {}  # type: Dict[Sight, List[Fate]]
-    for fate in outcome.fates:
-        sight = simwords.sight(outcome, fate)
-        if len(outcome.fates) > ROWS_MAX and sight in rows:
-            rows[sight].append(fate)
-        else:
-            rows[sight] = [fate]
-            found.append((rows[sight], sight))
+        found += simwords.wrap(simwords.RESTART, width)
     return found
 
 
@@ -188,7 +165,7 @@ def _laid_out(columns: Sequence[_Column], width: int) -> List[str]:
 
 def _wrapped(cell: str, width: int) -> List[str]:
     spaced = cell if " " in cell else cell.replace(",", ", ") if len(cell) > width else cell
-    return [line for part in spaced.split("\n") for line in textwrap.wrap(part, width) or [""]]
+    return [line for part in spaced.split("\n") for line in simwords.wrap(part, width) or [""]]
 
 
 # ---- JSON

@@ -4,6 +4,7 @@ What ``simtext`` and ``simpage`` have in common.  ASCII, whatever a story or a c
 """
 
 import re
+import textwrap
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from xha import simcause
@@ -19,8 +20,15 @@ TOGETHER_MS = 1000
 #: A larger pool's livesets are shown by the indexes of their members, not by their digits.
 PICTURE_HOSTS_MAX = 16
 
+#: In a larger pool, hosts of the same fate share a row of the table.
+ROWS_MAX = 16
+
 #: So many messages of one name, within ``TOGETHER_MS`` and each with a text of its own, are told.
 ALIKE_MAX = 4
+
+#: What the last column of the table counts.
+RESTART = ("VMs after: s from the fault that is named until every survivor had dropped the host, "
+           "so that its VMs could be restarted elsewhere.")
 
 _PICTURE = re.compile(r"\b[01]{%d,64}\b" % (PICTURE_HOSTS_MAX + 1))
 _ALIVE = ("online", "rule 2", "disarmed", "fault handling")
@@ -63,6 +71,24 @@ def seconds(ms: int) -> str:
 def plain(text: str) -> str:
     """Printable ASCII."""
     return phrase(text[:400])
+
+
+def wrap(text: str, width: int, first: str = "", rest: str = "") -> List[str]:
+    """A text as lines; neither a number and its unit nor a name with hyphens is torn apart.
+
+    ``first`` and ``rest``: what the first line and the others begin with.
+    """
+    held = re.sub(r"([0-9]) (s|ms)\b", "\\1\x1f\\2", text)
+    return [line.replace("\x1f", " ") for line in textwrap.wrap(
+        held, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)]
+
+
+def deed_text(text: str) -> str:
+    """A line of a story; long lists of hosts by the first and last of a run."""
+    def runs(found: "re.Match[str]") -> str:
+        return ",".join(str(first) if first == last else "{}-{}".format(first, last)
+                        for first, last in _runs([int(host) for host in found.group().split(",")]))
+    return plain(re.sub(r"\b[0-9]{1,2}(?:,[0-9]{1,2}){3,}\b", runs, text))
 
 
 def _runs(hosts: Sequence[int]) -> List[Tuple[int, int]]:
@@ -115,7 +141,7 @@ def legible(text: str) -> str:
 def lines(outcome: Outcome) -> List[Line]:
     """The timeline, in order: deeds, moments that belong together, drops, and the end."""
     found = [(deed.at_ms, 0, Line(at_ms=deed.at_ms, until_ms=deed.at_ms, hosts=(), kind="done",
-                                  name="", text=plain(deed.text)))
+                                  name="", text=deed_text(deed.text)))
              for deed in outcome.deeds if deed.kind != "time"]
     found += [(line.at_ms, 1, line) for line in _together(outcome.moments)]
     found.append((outcome.lasted_ms, 2, Line(
@@ -175,7 +201,7 @@ def _end_of(outcome: Outcome) -> str:
 
 def lives(fate: Fate) -> bool:
     """Whether a host is a member at the end that never went away."""
-    return fate.state in _ALIVE and not fate.how
+    return fate.state in _ALIVE and not fate.how and fate.first_dropped_at_ms == NEVER
 
 
 def after(outcome: Outcome, fate: Fate) -> str:
@@ -189,13 +215,8 @@ def after(outcome: Outcome, fate: Fate) -> str:
 
 def sight(outcome: Outcome, fate: Fate) -> Sight:
     """What the table says of a host."""
-    dropped = ""
-    if fate.first_dropped_at_ms != NEVER:
-        dropped = seconds(fate.first_dropped_at_ms)
-        if seconds(fate.last_dropped_at_ms) != dropped:
-            dropped += "-" + seconds(fate.last_dropped_at_ms)
-    elif fate.how:
-        dropped = "never"
+    dropped = _range([fate.first_dropped_at_ms, fate.last_dropped_at_ms],
+                     "never" if fate.how else "")
     restart = ""
     if fate.how:
         restart = "never"
@@ -204,6 +225,35 @@ def sight(outcome: Outcome, fate: Fate) -> Sight:
     return Sight(now=fate.state + ("" if outcome.master != fate.host else ", master"),
                  what=_what(fate) + _because(outcome, fate), died="" if fate.died_at_ms == NEVER
                  else seconds(fate.died_at_ms), dropped=dropped, restart=restart)
+
+
+def rows_of(outcome: Outcome) -> List[Tuple[List[Fate], Sight]]:
+    """The rows of a table: each host, or in a large pool those to whom the same happened."""
+    rows = []  # type: List[Tuple[List[Fate], Sight]]
+    found = {}  # type: Dict[Tuple[str, str, bool, bool], List[Tuple[Fate, Sight]]]
+    for fate in outcome.fates:
+        row = (fate, sight(outcome, fate))
+        if len(outcome.fates) > ROWS_MAX:
+            found.setdefault((row[1].now, row[1].what, fate.died_at_ms == NEVER,
+                              fate.first_dropped_at_ms == NEVER), []).append(row)
+        else:
+            rows.append(([fate], row[1]))
+    for group in found.values():
+        fates = [fate for fate, _ in group]
+        rows.append((fates, group[0][1]._replace(
+            died=_range([fate.died_at_ms for fate in fates], group[0][1].died),
+            dropped=_range([fate.first_dropped_at_ms for fate in fates]
+                           + [fate.last_dropped_at_ms for fate in fates], group[0][1].dropped),
+            restart=_range([fate.restart_after_ms for fate in fates], group[0][1].restart))))
+    return rows
+
+
+def _range(instants: Sequence[int], otherwise: str) -> str:
+    known = [at_ms for at_ms in instants if at_ms != NEVER]
+    if not known:
+        return otherwise
+    first, last = seconds(min(known)), seconds(max(known))
+    return first if first == last else first + "-" + last
 
 
 def _because(outcome: Outcome, fate: Fate) -> str:
@@ -220,7 +270,7 @@ def _what(fate: Fate) -> str:
     if not fate.how and fate.state not in _ALIVE:
         what = {"frozen": "stands still", "starting": "waits to join"}.get(fate.state, fate.state)
     if not fate.how and fate.first_dropped_at_ms != NEVER:
-        what += ", but was dropped"
+        what += ", although it was dropped"
     if not fate.how and fate.rule:
         what += ", by rule " + fate.rule
     return plain(what + (", is back" if back else ""))
@@ -266,7 +316,7 @@ def _how_they_live(outcome: Outcome, alive: Sequence[int]) -> str:
     if states == {"disarmed"}:
         return " DISARMED: nothing would reset them, and they drop nobody"
     if "fault handling" in states:
-        return " so far, but have not agreed yet who is alive"
+        return " so far, without having agreed yet who is alive"
     return ""
 
 
@@ -274,7 +324,7 @@ def _groups(outcome: Outcome) -> List[str]:
     """What became of everybody else; those to whom the same happened in one clause."""
     groups = {}  # type: Dict[Tuple[str, int, str, bool], List[Fate]]
     for fate in outcome.fates:
-        if not lives(fate) or fate.first_dropped_at_ms != NEVER:
+        if not lives(fate):
             key = (fate.how, fate.cause, fate.state, fate.first_dropped_at_ms == NEVER)
             groups.setdefault(key, []).append(fate)
     return [_clause(outcome, group) for group in groups.values()]
@@ -286,10 +336,14 @@ def _clause(outcome: Outcome, group: Sequence[Fate]) -> str:
     drop = _span_of([fate.first_dropped_at_ms for fate in group]
                     + [fate.last_dropped_at_ms for fate in group])
     if not first.how:
-        does = ("stand still", "stands still") if first.state == "frozen" else (
-            "are " + first.state, "is " + first.state)
+        does = {"frozen": ("stand still", "stands still"),
+                "starting": ("wait to join", "waits to join")}.get(
+                    first.state, ("are " + first.state, "is " + first.state))
+        if first.state in _ALIVE:
+            does = ("run on, " + first.state, "runs on, " + first.state)
         return "{} {}{}".format(who, does[not many], "" if not drop else
-                                ", and {} dropped {}".format("were" if many else "was", drop))
+                                ", although {} dropped {}".format(
+                                    "they were" if many else "it was", drop))
     does = {"fenced": ("fence themselves", "fences itself"),
             "reset": ("are reset", "is reset"),
             "crashed": ("lose their power", "loses its power"),
@@ -317,11 +371,8 @@ def _clause(outcome: Outcome, group: Sequence[Fate]) -> str:
 
 def _span_of(instants: Sequence[int]) -> str:
     """at 21.2 s, or: at 21.2 to 22.0 s; "" when there is none."""
-    known = [at_ms for at_ms in instants if at_ms != NEVER]
-    if not known:
-        return ""
-    first, last = seconds(min(known)), seconds(max(known))
-    return "at {} s".format(first) if first == last else "at {} to {} s".format(first, last)
+    shown = _range(instants, "")
+    return "at {} s".format(shown.replace("-", " to ")) if shown else ""
 
 
 def master_spans(outcome: Outcome) -> List[Tuple[int, int, int]]:

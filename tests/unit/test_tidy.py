@@ -30,7 +30,8 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lif
            "sandboxwatch", "caretaker", "picture", "screen", "tour"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
-             "simplan", "simrun", "simoutcome", "simcause", "simwords", "simtext"}
+             "simplan", "simrun", "simoutcome", "simcause", "simwords", "simtext",
+             "simdrawing", "simpage", "simstyle"}
 
 # layer       may import                                   because
 LAYERS = [
