@@ -83,7 +83,7 @@ class Plan:
             "freeze_machine", "thaw", "partition", "one_way", "link", "heal", "lossy", "doubling",
             "damaging", "late", "late_one_way", "replay", "disk_fault", "all_disks", "disks_back",
             "short_outage", "slow", "tear", "rot", "unreadable", "rot_global", "propose", "cancel",
-            "weigh", "exclude", "disable", "invalid", "wall", "toolstack", "cut_and_freeze",
+            "weigh", "exclude", "disable", "stop", "invalid", "wall", "toolstack", "cut_and_freeze",
             "lone_write_stops")}
 
     def say(self, line: str) -> None:
@@ -305,6 +305,10 @@ class Plan:
     def disable(self) -> None:
         """An administrator gives a host up."""
         self.say("disable HA on {} only".format(self._host()))
+
+    def stop(self) -> None:
+        """SIGTERM to a daemon that nobody disarmed."""
+        self.say("host {} stops".format(self._host()))
 
     def invalid(self) -> None:
         """The pool state is set: active again, or, seldom, invalid."""
