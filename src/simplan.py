@@ -9,7 +9,7 @@ What is not drawn, because the pool promises nothing then: storage that confirms
 loses them (spec 3 assumes it away); clocks that drift apart by more than 1/1000 (spec 13).
 
 Every story lasts for ``LASTS_S`` at least, ends with "everything heals", and tells that the pool
-forms again.
+forms again and can elect a master.
 """
 
 from typing import Callable, Dict, List, Tuple
@@ -59,7 +59,7 @@ class Plan:
         self._pause()
         end_ms = max(self._at_ms, LASTS_S * 1000)
         self.lines.append("at {:.3f} s: everything heals".format(end_ms / 1000))
-        self.lines.append("the pool forms again")
+        self.lines += ["the pool forms again", "a master is elected"]
 
     def _head(self, seed: int, settings: Tuple[str, ...]) -> None:
         dice = self._dice
