@@ -17,7 +17,7 @@ _KINDS = [
     ("repair", r"network .*(loses|doubles|damages) 0 %.*|.* takes (0 to )?0 ms.*"),
     ("leave", r"disable HA on .*|host .* stops"
               r"|.* asks? (disarm-fencing|set-excluded|set-pool-state invalid)"),
-    ("request", r".* asks? .*|weight of .*"),
+    ("request", r".* asks? .*|weight of .*|a master is elected"),
     ("fault", r".*"),
 ]
 _KNOWN = [(kind, re.compile("(?:" + pattern + r")\Z")) for kind, pattern in _KINDS]

@@ -4,6 +4,10 @@ The checkers look at the world, not at what a host believes of it: which machine
 write reached the disk, which heartbeats were taken in.  Source: spec 5, "Invariants" 1 to 4;
 the fifth, that a healed pool forms again, is the campaign's (``simrun``).  The bounds of the
 timers are those of spec 3, 4 and 5 ("SR2").
+
+A drop must not be right by luck.  Survivors cannot tell a host that lost its power from one that
+is cut off and runs until its State-File timer ends it: so a host that died is counted as alive
+until that timer, as it stood, would have run out.
 """
 
 from typing import Callable, Dict, List, Sequence, Set, Tuple
@@ -12,8 +16,9 @@ from xha import liveset, timing
 from xha.actions import Watchdog
 from xha.config import Common
 from xha.hostset import EMPTY, HostSet
-from xha.published import NEVER
+from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.simhost import Host
+from xha.view import View
 
 #: Two hosts that are let in at the same time learn of each other a moment later, ms.
 ACQUAINTED_MS = 3000
@@ -41,6 +46,18 @@ class Checkers:
         self._apart_ms = {}  # type: Dict[Tuple[int, int], int]
         self._livesets = {}  # type: Dict[int, HostSet]
         self._seen = {}  # type: Dict[int, Tuple[object, ...]]
+        # By member: its view, which outlives its daemon; and the phase that was seen last.
+        self._views = {}  # type: Dict[int, View]
+        self._phases = {}  # type: Dict[int, Phase]
+        # By disarmed member: its liveset.
+        self._disarmed = {}  # type: Dict[int, HostSet]
+        # By host: where its State-File timer stands, on its own clock.
+        self._stands_ms = {}  # type: Dict[int, int]
+        # By host that died: the world's time until which it would have run if it had only been
+        # cut off.
+        self._would_run_ms = {}  # type: Dict[int, int]
+        # By host: its daemon, the first move of its heartbeat timer, and how many there were.
+        self._beats = {}  # type: Dict[int, Tuple[object, int, int]]
         #: Hosts that a fault, or a command, has touched since all was well.
         self.touched = set()  # type: Set[int]
         # By host: the least and the largest weight that it had.
@@ -54,11 +71,22 @@ class Checkers:
         Only armed hosts count: a disarmed host promises nothing, and drops nobody.
         """
         view = host.view
+        self._closes_no_armed_timers(host)
+        self._drops_nobody_when_disarmed(host)
+        if not host.guarded:
+            # Nobody counts on its reset; and who starts anew has ended before.
+            self._stands_ms.pop(host.index, None)
+            self._would_run_ms.pop(host.index, None)
         if view is None or not view.online or not host.dangerous:
             if host.index in self._seen:
                 del self._livesets[host.index]
                 del self._seen[host.index]
+                del self._views[host.index]
+                del self._phases[host.index]
             return
+        self._rule_two_has_everybody(host, view)
+        self._views[host.index] = view
+        self._phases[host.index] = view.phase
         if self._apart_ms:
             self._look_at_strangers()
         state = (view.liveset, view.holding)
@@ -81,6 +109,22 @@ class Checkers:
             if self._hosts[index].dangerous:
                 raise Breach("host {} dropped host {}, which still runs".format(
                     host.index, index))
+            early_ms = self._would_run_until_ms(self._hosts[index]) - self._now_ms()
+            if early_ms > 0:
+                raise Breach("host {} dropped host {} {} ms before it could know that it was "
+                             "dead".format(host.index, index, early_ms))
+
+    def _would_run_until_ms(self, host: Host) -> int:
+        """The world's time by which a host that may be dropped now has certainly been reset."""
+        if host.up and host.guarded and host.index in self._stands_ms:
+            # Frozen beyond its time: it will not run again, but who can know?
+            return self._last_ms(host, self._stands_ms[host.index])
+        return self._would_run_ms.get(host.index, NEVER)
+
+    @staticmethod
+    def _last_ms(host: Host, expires_at_ms: int) -> int:
+        """The world's time of the reset by a timer of ``host``."""
+        return host.clock.true_ms(expires_at_ms) + host.timers.reset_ms
 
     def _members(self) -> Sequence[Host]:
         return [host for host in self._hosts
@@ -122,18 +166,64 @@ class Checkers:
         if len(holders) > 1:
             raise Breach("hosts {} all hold the master lock".format(holders))
 
+    # ---- 5: who puts out whom, and what ends a host
+
+    def _rule_two_has_everybody(self, host: Host, view: View) -> None:
+        """Who declares survival rule 2 puts nobody out who runs, and did not leave on purpose."""
+        decided = (view.phase is Phase.FH3DONE
+                   and self._phases.get(host.index) is not Phase.FH3DONE)
+        if not (decided and view.sr2):
+            return
+        for index in view.liveset - view.proposed:
+            if self._hosts[index].dangerous and not view.peers[index].excluded:
+                raise Breach("host {} declares survival rule 2 without host {}, which runs".format(
+                    host.index, index))
+
+    def _drops_nobody_when_disarmed(self, host: Host) -> None:
+        """A host that nothing resets never drops others (spec 5, "Fencing")."""
+        view = host.view
+        if view is None or not view.online or view.fencing is not FencingMode.DISARMED:
+            self._disarmed.pop(host.index, None)
+            return
+        before = self._disarmed.get(host.index, view.liveset)
+        self._disarmed[host.index] = view.liveset
+        if before - view.liveset:
+            raise Breach("host {} is disarmed, and dropped hosts {}".format(
+                host.index, view.picture(before - view.liveset)))
+
+    def _closes_no_armed_timers(self, host: Host) -> None:
+        """A daemon that ends armed leaves its timers running, while the pool is active (spec 7)."""
+        last = self._views.get(host.index)
+        if (host.view is None and last is not None and last.pool_state is PoolState.ACTIVE
+                and host.up and not host.guarded):
+            raise Breach("the daemon of host {} ended armed, and nothing resets the host".format(
+                host.index))
+
     # ---- the timers
 
     def check_timer(self, host: Host, watchdog: Watchdog, expires_at_ms: int) -> None:
         """Raise Breach if a timer is moved beyond what the world has proven (spec 3, 4, 5)."""
         if watchdog is Watchdog.HEARTBEAT:
+            self._beats_are_regular(host)
             latest_ms = host.sent_at_ms + self._common.heartbeat_watchdog_timeout_ms
         else:
+            self._stands_ms[host.index] = expires_at_ms
             latest_ms = (max(host.way.proven_ms, self._evidence_ms(host))
                          + self._common.statefile_watchdog_timeout_ms)
         if expires_at_ms > latest_ms + ROUNDING_MS:
             raise Breach("host {} moves its {} watchdog {} ms beyond what is proven".format(
                 host.index, watchdog.value, expires_at_ms - latest_ms))
+
+    def _beats_are_regular(self, host: Host) -> None:
+        """The heartbeat timer is moved once per t1: by the regular beat alone (spec 4)."""
+        daemon, since_ms, moves = self._beats.get(host.index, (None, NEVER, 0))
+        if daemon is not host.node:
+            daemon, since_ms, moves = host.node, host.now_ms(), 0
+        self._beats[host.index] = (daemon, since_ms, moves + 1)
+        # The first at once; and one more, because a late one does not make the next late.
+        if moves + 1 > 2 + (host.now_ms() - since_ms) // self._common.heartbeat_interval_ms:
+            raise Breach("host {} moves its heartbeat watchdog more often than once per "
+                         "t1".format(host.index))
 
     def _evidence_ms(self, host: Host) -> int:
         """The issue, on the host's clock, by which all others that count have heard it."""
@@ -162,6 +252,9 @@ class Checkers:
         always been good.  Where they are a majority by weight, a fault of the rest must not take
         any of them down.
         """
+        stands_ms = self._stands_ms.pop(host.index, NEVER)
+        if stands_ms != NEVER and why != "fenced":
+            self._would_run_ms[host.index] = self._last_ms(host, stands_ms)
         if why == "crashed" or host.index in self.touched:
             return
         healthy = HostSet(one.index for one in self._hosts if one.index not in self.touched)

@@ -287,6 +287,10 @@ class Deeds(abc.ABC):
         """the pool forms again: who is down starts; LivenessMissed when that takes too long"""
         simrecovery.recover(self.pool)
 
+    def elect(self) -> None:
+        """a master is elected: all propose themselves; LivenessMissed unless one is TRUE in 2 s"""
+        simrecovery.elect(self.pool)
+
     def rest(self) -> None:
         """the pool comes to rest: time passes until nothing changes any more"""
         simrecovery.rest(self.pool)

@@ -9,7 +9,7 @@ What is not drawn, because the pool promises nothing then: storage that confirms
 loses them (spec 3 assumes it away); clocks that drift apart by more than 1/1000 (spec 13).
 
 Every story lasts for ``LASTS_S`` at least, ends with "everything heals", and tells that the pool
-forms again.
+forms again and can elect a master.
 """
 
 from typing import Callable, Dict, List, Tuple
@@ -59,7 +59,7 @@ class Plan:
         self._pause()
         end_ms = max(self._at_ms, LASTS_S * 1000)
         self.lines.append("at {:.3f} s: everything heals".format(end_ms / 1000))
-        self.lines.append("the pool forms again")
+        self.lines += ["the pool forms again", "a master is elected"]
 
     def _head(self, seed: int, settings: Tuple[str, ...]) -> None:
         dice = self._dice
@@ -83,7 +83,7 @@ class Plan:
             "freeze_machine", "thaw", "partition", "one_way", "link", "heal", "lossy", "doubling",
             "damaging", "late", "late_one_way", "replay", "disk_fault", "all_disks", "disks_back",
             "short_outage", "slow", "tear", "rot", "unreadable", "rot_global", "propose", "cancel",
-            "weigh", "exclude", "disable", "invalid", "wall", "toolstack", "cut_and_freeze",
+            "weigh", "exclude", "disable", "stop", "invalid", "wall", "toolstack", "cut_and_freeze",
             "lone_write_stops")}
 
     def say(self, line: str) -> None:
@@ -305,6 +305,10 @@ class Plan:
     def disable(self) -> None:
         """An administrator gives a host up."""
         self.say("disable HA on {} only".format(self._host()))
+
+    def stop(self) -> None:
+        """SIGTERM to a daemon that nobody disarmed."""
+        self.say("host {} stops".format(self._host()))
 
     def invalid(self) -> None:
         """The pool state is set: active again, or, seldom, invalid."""

@@ -10,13 +10,20 @@ running host knows any more is restored.
 
 from typing import Dict, List
 
-from xha import sfformat, timing
+from xha import events, sfformat, timing
 from xha.published import Fault, FencingMode, PoolState
 from xha.simcheckers import LivenessMissed
 from xha.simpool import Pool
 
 #: How often init looks, ms.
 ROUND_MS = 1000
+
+#: What the hosts are asked for an election, in the history.
+ELECTION = "the election"
+#: An election among any number of proposers, where disks answer at once, ms.  Source: spec 12.
+ELECTION_MS = 2000
+#: Accesses to a State-File that was slow until now may go on for so long, ms.
+SETTLE_MS = 10000
 
 #: A pool that does not come to rest is looked at for so long.
 RESTLESS_S = 1800
@@ -52,6 +59,28 @@ def recover(pool: Pool) -> None:
                     started_ms.setdefault(host.index, pool.now_ms)
                     host.start()
         pool.run(ROUND_MS)
+
+
+def elect(pool: Pool) -> None:
+    """Let every host of a healthy pool propose itself as master; exactly one becomes it, in time.
+
+    Nothing is asked of a pool whose state was set to invalid.
+
+    Raises:
+        LivenessMissed: not all are answered within ``ELECTION_MS``, or not one with TRUE.
+    """
+    if _invalid(pool):
+        return
+    pool.run(SETTLE_MS)
+    known = len(pool.history)
+    for host in pool.hosts:
+        host.ask(lambda ticket: events.ProposeMasterRequested(ticket=ticket), ELECTION)
+    pool.run(ELECTION_MS)
+    answers = [entry.content for entry in pool.history[known:]
+               if entry.kind == "answered" and entry.content.startswith(ELECTION)]
+    if len(answers) != len(pool.hosts) or answers.count(ELECTION + ": TRUE") != 1:
+        raise LivenessMissed("no master {} ms after all had asked to be it: {}".format(
+            ELECTION_MS, "; ".join(answers) or "nobody was answered"))
 
 
 def rest(pool: Pool) -> None:

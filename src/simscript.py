@@ -206,6 +206,7 @@ _COMMANDS = [
     (r"([0-9.]+) s pass", Director.wait),
     (r"everything heals", Director.heal_all),
     (r"the pool forms again", Director.recover),
+    (r"a master is elected", Director.elect),
     (r"the pool comes to rest", Director.rest),
     (r"look", Director.look),
 ]  # type: List[Tuple[str, Callable[..., None]]]
