@@ -56,7 +56,11 @@ class Reduction:
 
     def _drop_lines(self) -> None:
         # A pool need not form again before all has healed: that is no failure of the same kind.
-        kept = 2 if self._ending is Ending.LIVENESS else 0
+        kept = 0
+        if self._ending is Ending.LIVENESS:
+            healed = [number for number, line in enumerate(self.lines)
+                      if line.endswith("everything heals")]
+            kept = len(self.lines) - healed[-1] if healed else 0
         size = max(1, (len(self.lines) - 1) // 2)
         while size >= 1:
             at = 1
