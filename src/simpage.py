@@ -7,7 +7,7 @@ the time under the pointer.  Every text in it is escaped.
 from html import escape
 from typing import List, Sequence
 
-from xha import simdrawing, simwords
+from xha import simdrawing, simsum, simwords
 from xha.simoutcome import DEATHS, STATES, Outcome
 from xha.simstyle import SCRIPT, STYLE
 from xha.simwords import Line, seconds, short
@@ -26,16 +26,20 @@ def as_page(outcome: Outcome, title: str) -> str:
         "<title>{}</title>".format(_safe(title)), "<style>" + STYLE + "</style>", "</head>",
         "<body>", "<main>", "<header>", "<h1>{}</h1>".format(_safe(title)),
         '<p class="sum {}">{}</p>'.format(
-            "well" if outcome.ending == "well" else "bad", _safe(simwords.summary(outcome))),
+            "well" if outcome.ending == "well" else "bad", _safe(simsum.summary(outcome))),
         _chips(outcome), "</header>", '<section class="drawing">', simdrawing.draw(outcome),
         "</section>", _legend(outcome), _fates(outcome), _moments(outcome),
         "<footer>Fingerprint of this run: <code>{}</code></footer>".format(_safe(outcome.digest)),
         "</main>", "<script>" + SCRIPT + "</script>", "</body>", "</html>"]
-    return "\n".join(parts) + "\n"
+    return _ascii("\n".join(parts) + "\n")
+
+
+def _ascii(page: str) -> str:
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _safe(text: str) -> str:
-    return escape(text).encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return escape(text)
 
 
 def _chips(outcome: Outcome) -> str:

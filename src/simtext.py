@@ -6,7 +6,7 @@ The schema of the JSON is in ``docs/simulate.md``; a name keeps its meaning with
 import json
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from xha import simwords
+from xha import simsum, simwords
 from xha.published import NEVER
 from xha.records import record
 from xha.simoutcome import DEATHS, Fate, Outcome
@@ -38,7 +38,7 @@ def as_text(outcome: Outcome, width: int) -> str:
         width: columns that no line exceeds; at least ``WIDTH_MIN`` are used.
     """
     width = max(width, WIDTH_MIN)
-    found = simwords.wrap(simwords.summary(outcome), width)
+    found = simwords.wrap(simsum.summary(outcome), width)
     found += ["", "What happens, in s since the story began"]
     found += _timeline(outcome, width)
     found += ["", "What becomes of each host"] + _table(outcome, width)
@@ -174,7 +174,7 @@ def _wrapped(cell: str, width: int) -> List[str]:
 def as_json(outcome: Outcome) -> str:
     """The outcome for programs: one JSON object, ASCII, a line feed at its end."""
     document = {
-        "version": VERSION, "summary": simwords.summary(outcome), "ending": outcome.ending,
+        "version": VERSION, "summary": simsum.summary(outcome), "ending": outcome.ending,
         "ending_text": outcome.text, "lasted_ms": outcome.lasted_ms,
         "master": _known(outcome.master),
         "liveset": _members(outcome.liveset) if outcome.liveset else None,

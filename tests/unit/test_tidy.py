@@ -31,7 +31,7 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lif
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
              "simplan", "simrun", "simoutcome", "simcause", "simwords", "simtext",
-             "simdrawing", "simpage", "simstyle"}
+             "simsum", "simdrawing", "simpage", "simstyle"}
 
 # layer       may import                                   because
 LAYERS = [
