@@ -86,10 +86,11 @@ def draw(outcome: Outcome) -> str:
     frame = _Frame(outcome=outcome, left=left, top=0, pitch=pitch, bar=bar, roomy=pitch >= 28)
     flags, rows = _flags(frame, deeds)
     frame = frame._replace(top=rows * _DEED_ROW + 34)
-    parts = [_patterns()] + _axis(frame)
+    grid, ticks = _axis(frame)
+    parts = [_patterns()] + grid
     for fate in outcome.fates:
         parts += _lane(frame, fate)
-    parts += _deed_lines(frame, deeds, flags) + _labels(frame) + _marks(frame)
+    parts += _deed_lines(frame, deeds, flags) + ticks + _labels(frame) + _marks(frame)
     parts.append('<g class="cursor"><path d="M0,{:g} V{:g}"/><text y="{:g}"></text></g>'.format(
         frame.top - 6, frame.bottom, frame.bottom + 34))
     return ('<svg viewBox="0 0 {} {:g}" role="img" aria-label="Timeline of the pool" '
@@ -110,18 +111,19 @@ def _text(x: float, y: float, kind: str, text: str, anchor: str = "start") -> st
         x, y, kind, anchor, escape(text))
 
 
-def _axis(frame: _Frame) -> List[str]:
+def _axis(frame: _Frame) -> Tuple[List[str], List[str]]:
+    """The lines of the time axis, and its numbers."""
     lasted_s = frame.outcome.lasted_ms / 1000
     step_s = [step for step in _STEPS_S if lasted_s / step <= _TICKS_MAX or step == _STEPS_S[-1]][0]
-    found = []  # type: List[str]
+    grid, ticks = [], []  # type: List[str], List[str]
     for number in range(int(lasted_s / step_s + 1e-6) + 1):
         x = frame.x(int(round(number * step_s * 1000)))
-        found.append('<path class="grid" d="M{:g},{:g} V{:g}"/>'.format(
+        grid.append('<path class="grid" d="M{:g},{:g} V{:g}"/>'.format(
             x, frame.top - 4, frame.bottom + 4))
         shown = "{:g}".format(number * step_s) + (" s" if number == 0 else "")
-        found.append(_text(x, frame.top - 10, "tick", shown, "middle"))
-        found.append(_text(x, frame.bottom + 18, "tick", shown, "middle"))
-    return found
+        ticks.append(_text(x, frame.top - 10, "tick", shown, "middle"))
+        ticks.append(_text(x, frame.bottom + 18, "tick", shown, "middle"))
+    return grid, ticks
 
 
 # ---- what was done

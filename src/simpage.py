@@ -8,6 +8,7 @@ from html import escape
 from typing import List, Sequence
 
 from xha import simdrawing, simsum, simwords
+from xha.published import NEVER
 from xha.simoutcome import DEATHS, STATES, Outcome
 from xha.simstyle import SCRIPT, STYLE
 from xha.simwords import Line, seconds, short
@@ -60,14 +61,18 @@ def _legend(outcome: Outcome) -> str:
     seen = {span.state for span in outcome.spans}
     items = [_key(_sample(state), state, meaning) for state, meaning in STATES.items()
              if state in seen]
-    items.append(_key(simdrawing.death(17, 8, 5, ""), "ends",
-                      "fences itself, is reset, loses its power, or its daemon ends"))
-    items.append(_key(simdrawing.dropped(17, 8, 6, ""), "dropped",
-                      "it has left the liveset of all survivors: its VMs can be restarted"))
-    items.append(_key('<g class="outage"><path d="M3,8 v-3 v6 v-3 H31 v-3 v6"/></g>', "VMs after",
-                      "from the fault until its VMs could be restarted"))
-    items.append(_key('<g class="master"><rect x="3" y="6" width="28" height="4"/></g>', "master",
-                      "holds the master lock"))
+    if any(fate.how for fate in outcome.fates):
+        items.append(_key(simdrawing.death(17, 8, 5, ""), "ends",
+                          "fences itself, is reset, loses its power, or its daemon ends"))
+    if outcome.drops:
+        items.append(_key(simdrawing.dropped(17, 8, 6, ""), "dropped",
+                          "it has left the liveset of all survivors: its VMs can be restarted"))
+    if any(fate.restart_after_ms != NEVER for fate in outcome.fates):
+        items.append(_key('<g class="outage"><path d="M3,8 v-3 v6 v-3 H31 v-3 v6"/></g>',
+                          "VMs after", "from the fault until its VMs could be restarted"))
+    if simwords.master_spans(outcome):
+        items.append(_key('<g class="master"><rect x="3" y="6" width="28" height="4"/></g>',
+                          "master", "holds the master lock"))
     return '<ul class="legend">{}</ul>'.format("".join(items))
 
 
@@ -107,9 +112,11 @@ def _fates(outcome: Outcome) -> str:
                 fate, _safe(short([one.host for one in fates])), _safe(address),
                 simdrawing.slug(first.state), _safe(sight.now), _safe(sight.what),
                 _safe(sight.died), _safe(sight.dropped), _safe(sight.restart)))
-    return "<section><h2>What becomes of each host</h2>{}<p class=\"note\">{}</p></section>".format(
+    return "<section><h2>What becomes of each host</h2>{}{}</section>".format(
         _table("fates", ("host", "address", "at the end", "what becomes of it", "ends, s",
-                         "dropped, s", "VMs after, s"), rows), _safe(simwords.RESTART))
+                         "dropped, s", "VMs after, s"), rows),
+        '<p class="note">{}</p>'.format(_safe(simwords.RESTART)) * any(
+            fate.how for fate in outcome.fates))
 
 
 def _moments(outcome: Outcome) -> str:

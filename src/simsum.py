@@ -1,5 +1,6 @@
 """The sum of an outcome: the first sentences, which may be all that somebody reads."""
 
+import re
 from typing import Dict, List, Sequence, Tuple
 
 from xha.published import NEVER
@@ -14,7 +15,7 @@ CLAUSES_MAX = 3
 def summary(outcome: Outcome) -> str:
     """The whole outcome in a few plain sentences, the gravest first."""
     found = []  # type: List[str]
-    when = " after {} s: ".format(seconds(outcome.lasted_ms)) + plain(outcome.text)
+    when = " after {} s: ".format(seconds(outcome.lasted_ms)) + _by_letters(plain(outcome.text))
     if outcome.ending == "breach":
         found.append("THE PROMISE IS BROKEN" + when.rstrip(".") + ".")
     elif outcome.ending == "liveness":
@@ -22,6 +23,14 @@ def summary(outcome: Outcome) -> str:
     elif outcome.ending != "well":
         found.append("THE DAEMON'S OWN CODE FAILED" + when.rstrip(".") + ".")
     return " ".join(found + [_who_goes_on(outcome), _master(outcome)])
+
+
+def _by_letters(text: str) -> str:
+    """What was broken, with the hosts named as everywhere else here."""
+    return re.sub(r"\bhost ([0-9]{1,2})\b|(?<=hosts )([0-9]{1,2}) and ([0-9]{1,2})\b",
+                  lambda found: "host " + letter(int(found.group(1))) if found.group(1)
+                  else "{} and {}".format(letter(int(found.group(2))),
+                                          letter(int(found.group(3)))), text)
 
 
 def _who_goes_on(outcome: Outcome) -> str:

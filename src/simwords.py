@@ -224,7 +224,7 @@ def sight(outcome: Outcome, fate: Fate) -> Sight:
         if fate.restart_after_ms != NEVER:
             restart = seconds(fate.restart_after_ms)
     return Sight(now=fate.state + ("" if outcome.master != fate.host else ", master"),
-                 what=_what(fate) + _because(outcome, fate), died="" if fate.died_at_ms == NEVER
+                 what=_what(outcome, fate), died="" if fate.died_at_ms == NEVER
                  else seconds(fate.died_at_ms), dropped=dropped, restart=restart)
 
 
@@ -259,13 +259,12 @@ def span_of(instants: Sequence[int], otherwise: str) -> str:
 
 
 def _because(outcome: Outcome, fate: Fate) -> str:
-    if not fate.how or fate.cause == NEVER:
+    if fate.cause == NEVER:
         return ""
     return ", after " + after(outcome, fate)
 
 
-def _what(fate: Fate) -> str:
-    back = fate.state in ALIVE and fate.how
+def _what(outcome: Outcome, fate: Fate) -> str:
     what = {"": "goes on", "fenced": "fences itself ({})", "reset": "reset by its {}",
             "crashed": "loses its power, or is reset by hand", "killed": "its daemon dies",
             "ended": "its daemon ends with {}"}[fate.how].format(fate.code)
@@ -275,7 +274,9 @@ def _what(fate: Fate) -> str:
         what += ", although it was dropped"
     if not fate.how and fate.rule:
         what += ", by rule " + fate.rule
-    return plain(what + (", is back" if back else ""))
+    if fate.how:
+        what += _because(outcome, fate) + (", is back" if fate.state in ALIVE else "")
+    return plain(what)
 
 
 def master_spans(outcome: Outcome) -> List[Tuple[int, int, int]]:

@@ -38,14 +38,14 @@ def test_the_first_sentence_sums_it_up(name, expected):
 
 
 SAID = [
-    ("breach", r"\ATHE PROMISE IS BROKEN after [0-9.]+ s: host [01] dropped host 2, which "),
+    ("breach", r"\ATHE PROMISE IS BROKEN after [0-9.]+ s: host [ab] dropped host c, which "),
     ("failure", r"\ATHE DAEMON'S OWN CODE FAILED after 19\.\d s: AssertionError: host <a> & its"),
-    ("master on the losing side", r"No master at the end; c was, until 21\.\d s\.\Z"),
+    ("master on the losing side", r"No master at the end; c was, until 20\.\d s\.\Z"),
     ("disarmed", r"Hosts a and b go on; c runs on, disarmed, although it was dropped at "),
     ("back", r"c loses its power at 0\.0 s and is dropped at .* it is back at the end\. No master"),
     ("frozen", r"c is reset 40\.0 s after the freeze and is dropped at [12]\d\.\d"),
     ("many", r"Hosts a, b and c go on; d to h do not go on without interruption: 5 of them end "),
-    ("large", r"Hosts a to c and e to m go on; d loses its power at 0\.0 s and is .*; n to 23 fence"
+    ("large", r"Hosts a to c and e to m go on; d loses its power at 0\.0 s and is .*; n to x fence"
               r" themselves 1\d\.\d(?: to 1\d\.\d)? s after the cut and are dropped at "),
 ]
 
@@ -108,7 +108,7 @@ def test_hosts_that_agree_share_a_line():
 
 def test_ipv6_addresses_get_lines_of_their_own_where_they_are_long():
     outcome = outcome_of("cut")
-    address = "2001:db8:1234:5678:9abc:def0:1234:567"
+    address = "2001:db8:1234:5678:9abc:def0:1234:567"  # a digit more is the longest there is
     outcome = outcome._replace(fates=tuple(
         fate._replace(address=address + str(fate.host)) for fate in outcome.fates))
     text = simtext.as_text(outcome, 80)
@@ -122,7 +122,7 @@ def test_a_larger_pool_has_a_row_for_each_fate():
     table = text[text.index("What becomes of each host\n"):]
     assert re.search(r"^a-c,e-m +12 hosts +online", table, re.MULTILINE)
     assert re.search(r"^d +10\.0\.0\.4 +down", table, re.MULTILINE)
-    assert re.search(r"^n-23 +11 hosts +down", table, re.MULTILINE)
+    assert re.search(r"^n-x +11 hosts +down", table, re.MULTILINE)
     assert "(0-2,4-12)" in text, "a liveset of 24 digits is shown by its members"
 
 
