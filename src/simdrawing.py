@@ -28,6 +28,9 @@ _DEED_TEXT_MAX = 60
 # The usual width of a character of small and of lane text, px.
 _CHARACTER = 6.3
 
+# States that are drawn as a line: nothing runs that could be reset.
+_THIN = ("down", "no daemon")
+
 #: Fill patterns, for who cannot tell the colours: (state, what is drawn in a tile of 8 by 8).
 PATTERNS = (
     ("fault-handling", '<path d="M-2,2 l4,-4 M0,8 l8,-8 M6,10 l4,-4"/>'),
@@ -83,10 +86,11 @@ def draw(outcome: Outcome) -> str:
     frame = _Frame(outcome=outcome, left=left, top=0, pitch=pitch, bar=bar, roomy=pitch >= 28)
     flags, rows = _flags(frame, deeds)
     frame = frame._replace(top=rows * _DEED_ROW + 34)
-    parts = [_patterns()] + _axis(frame)
+    grid, ticks = _axis(frame)
+    parts = [_patterns()] + grid
     for fate in outcome.fates:
         parts += _lane(frame, fate)
-    parts += _deed_lines(frame, deeds, flags) + _marks(frame)
+    parts += _deed_lines(frame, deeds, flags) + ticks + _labels(frame) + _marks(frame)
     parts.append('<g class="cursor"><path d="M0,{:g} V{:g}"/><text y="{:g}"></text></g>'.format(
         frame.top - 6, frame.bottom, frame.bottom + 34))
     return ('<svg viewBox="0 0 {} {:g}" role="img" aria-label="Timeline of the pool" '
@@ -107,18 +111,19 @@ def _text(x: float, y: float, kind: str, text: str, anchor: str = "start") -> st
         x, y, kind, anchor, escape(text))
 
 
-def _axis(frame: _Frame) -> List[str]:
+def _axis(frame: _Frame) -> Tuple[List[str], List[str]]:
+    """The lines of the time axis, and its numbers."""
     lasted_s = frame.outcome.lasted_ms / 1000
     step_s = [step for step in _STEPS_S if lasted_s / step <= _TICKS_MAX or step == _STEPS_S[-1]][0]
-    found = []  # type: List[str]
+    grid, ticks = [], []  # type: List[str], List[str]
     for number in range(int(lasted_s / step_s + 1e-6) + 1):
         x = frame.x(int(round(number * step_s * 1000)))
-        found.append('<path class="grid" d="M{:g},{:g} V{:g}"/>'.format(
+        grid.append('<path class="grid" d="M{:g},{:g} V{:g}"/>'.format(
             x, frame.top - 4, frame.bottom + 4))
         shown = "{:g}".format(number * step_s) + (" s" if number == 0 else "")
-        found.append(_text(x, frame.top - 10, "tick", shown, "middle"))
-        found.append(_text(x, frame.bottom + 18, "tick", shown, "middle"))
-    return found
+        ticks.append(_text(x, frame.top - 10, "tick", shown, "middle"))
+        ticks.append(_text(x, frame.bottom + 18, "tick", shown, "middle"))
+    return grid, ticks
 
 
 # ---- what was done
@@ -128,8 +133,8 @@ def _flags(frame: _Frame, deeds: Sequence[Deed]) -> Tuple[List[Tuple[int, bool]]
     """For each deed its row (-1: no room for words) and whether it is written to the left."""
     ends = []  # type: List[float]
     flags = []  # type: List[Tuple[int, bool]]
-    for number, deed in enumerate(deeds, 1):
-        room = 22 + _CHARACTER * len(_said(number, deed))
+    for deed in deeds:
+        room = 22 + _CHARACTER * len(_said(deed))
         x = frame.x(deed.at_ms)
         leftwards = x + room > WIDTH
         first, last = (x - room, x + 12) if leftwards else (x - 10, x + room)
@@ -143,7 +148,7 @@ def _flags(frame: _Frame, deeds: Sequence[Deed]) -> Tuple[List[Tuple[int, bool]]
     return flags, len(ends)
 
 
-def _said(number: int, deed: Deed) -> str:
+def _said(deed: Deed) -> str:
     text = simwords.deed_text(deed.text)
     if len(text) > _DEED_TEXT_MAX:
         text = text[:_DEED_TEXT_MAX - 3] + "..."
@@ -163,7 +168,7 @@ def _deed_lines(frame: _Frame, deeds: Sequence[Deed],
             parts.append('<circle cx="{:g}" cy="{:g}" r="8"/>'.format(x, y))
             parts.append(_text(x, y + 3.5, "number", str(number), "middle"))
             parts.append(_text(x - 13 if leftwards else x + 13, y + 4, "said",
-                               _said(number, deed), "end" if leftwards else "start"))
+                               _said(deed), "end" if leftwards else "start"))
         found.append('<g class="{}">{}</g>'.format(kind, "".join(parts)))
     return found
 
@@ -215,20 +220,30 @@ def _bar(frame: _Frame, span: Span, y: float) -> str:
     title = "{}{}, {} to {} s".format(
         span.state, ", liveset ({})".format(liveset) if liveset else "",
         simwords.seconds(span.from_ms), simwords.seconds(span.to_ms))
-    down = span.state in ("down", "no daemon")
+    down = span.state in _THIN
     place = 'x="{:g}" y="{:g}" width="{:g}" height="{:g}"'.format(
         x, y + (frame.bar / 2 - 1.5 if down else 0), width, 3 if down else frame.bar)
     shapes = '<rect class="fill" {}/>'.format(place)
     if name in [state for state, _ in PATTERNS]:
         shapes += '<rect {} fill="url(#p-{})"/>'.format(place, name)
-    label = [words for words in ("{} {}".format(span.state, liveset).strip(), span.state)
-             if len(words) * 6.6 + 14 < width]
-    if frame.roomy and label and not down:
-        room = len(label[0]) * 6.2 + 8
-        shapes += '<rect class="plate" x="{:g}" y="{:g}" width="{:g}" height="15" rx="3"/>'.format(
-            x + 5, y + frame.bar / 2 - 7.5, room) + _text(
-                x + 9, y + frame.bar / 2 + 4, "state", label[0])
     return '<g class="s-{}"><title>{}</title>{}</g>'.format(name, escape(title), shapes)
+
+
+def _labels(frame: _Frame) -> List[str]:
+    """The words in the bars, where there is room for them."""
+    found = []  # type: List[str]
+    for fate in frame.outcome.fates if frame.roomy else ():
+        middle = frame.lane(fate.host) + frame.bar / 2
+        for span in _merged(frame.outcome.spans, fate.host):
+            x = frame.x(span.from_ms)
+            liveset = simwords.legible(span.liveset)
+            label = [words for words in ("{} {}".format(span.state, liveset).strip(), span.state)
+                     if len(words) * 6.6 + 14 < frame.x(span.to_ms) - x]
+            if label and span.state not in _THIN:
+                found.append('<rect class="plate" x="{:g}" y="{:g}" width="{:g}" height="15" '
+                             'rx="3"/>'.format(x + 5, middle - 7.5, len(label[0]) * 6 + 8))
+                found.append(_text(x + 9, middle + 4, "state", label[0]))
+    return found
 
 
 # ---- what became of it

@@ -140,7 +140,7 @@ class Outcome(NamedTuple):
     fates: Tuple[Fate, ...]
     # The host that holds the master lock at the end; NEVER: none.
     master: int
-    # The liveset of the survivors at the end, a digit for each host; "" when they differ, or
+    # The liveset of the survivors at the end, a digit for each host; "" when they differ or there
     # are none.
     liveset: str
     digest: str
@@ -251,8 +251,8 @@ class Recorder:
         return Outcome(
             ending=result.ending.value, text=result.text, lasted_ms=pool.now_ms - began_ms,
             deeds=deeds, spans=spans, moments=_moments(pool, began_ms, catalogue), drops=drops,
-            fates=tuple(_fate(pool, host, began_ms, deeds, drops, [
-                span for span in spans if span.host == host.index]) for host in pool.hosts),
+            fates=tuple(_fate(pool, host, began_ms, deeds, drops, spans)
+                        for host in pool.hosts),
             master=holders[0] if len(holders) == 1 else NEVER,
             liveset=min(livesets) if len(livesets) == 1 else "", digest=result.digest)
 
@@ -316,14 +316,17 @@ def _drops(pool: Pool, began_ms: int) -> Tuple[Drop, ...]:
 
 def _fate(pool: Pool, host: Host, began_ms: int, deeds: Sequence[Deed], drops: Sequence[Drop],
           spans: Sequence[Span]) -> Fate:
+    own = [span for span in spans if span.host == host.index]
     deaths = _deaths(pool, host.index, began_ms)
     # An attempt to start that failed is not what cost the pool this host.
     deaths = [death for death in deaths
-              if _state_before(spans, death.at_ms - began_ms) != "starting"] or deaths
+              if _state_before(own, death.at_ms - began_ms) != "starting"] or deaths
     died_ms = deaths[-1].at_ms - began_ms if deaths else NEVER
-    # A frozen machine may be dropped before it is thawed and finds that it is dead.
+    # A frozen machine may be dropped before it is thawed and finds that it is dead; but who was
+    # let in again since then was not dropped for what became of it later.
     dropped = [drop for drop in drops if drop.host == host.index and not any(
-        span.liveset and span.state != "frozen" and span.from_ms >= drop.last_ms
+        span.host in drop.by and span.liveset[host.index:host.index + 1] == "1"
+        and span.from_ms >= drop.last_ms and (not deaths or span.from_ms < died_ms)
         for span in spans)]
     configured = pool.common.hosts[host.index]
     rules = [entry.content.name[-1] for entry in pool.history
@@ -331,7 +334,7 @@ def _fate(pool: Pool, host: Host, began_ms: int, deeds: Sequence[Deed], drops: S
              and entry.content.name.startswith("surviving-by-rule-")]
     cause = NEVER
     if deaths or dropped:
-        cause = _cause(host.index, died_ms if deaths else dropped[-1].first_ms, deeds, spans)
+        cause = _cause(host.index, died_ms if deaths else dropped[-1].first_ms, deeds, own)
     since_ms = deeds[cause].at_ms if cause != NEVER else died_ms
     return Fate(
         host=host.index, name="host-" + letter(host.index), address=configured.address,

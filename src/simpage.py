@@ -7,7 +7,8 @@ the time under the pointer.  Every text in it is escaped.
 from html import escape
 from typing import List, Sequence
 
-from xha import simdrawing, simwords
+from xha import simdrawing, simsum, simwords
+from xha.published import NEVER
 from xha.simoutcome import DEATHS, STATES, Outcome
 from xha.simstyle import SCRIPT, STYLE
 from xha.simwords import Line, seconds, short
@@ -26,16 +27,20 @@ def as_page(outcome: Outcome, title: str) -> str:
         "<title>{}</title>".format(_safe(title)), "<style>" + STYLE + "</style>", "</head>",
         "<body>", "<main>", "<header>", "<h1>{}</h1>".format(_safe(title)),
         '<p class="sum {}">{}</p>'.format(
-            "well" if outcome.ending == "well" else "bad", _safe(simwords.summary(outcome))),
+            "well" if outcome.ending == "well" else "bad", _safe(simsum.summary(outcome))),
         _chips(outcome), "</header>", '<section class="drawing">', simdrawing.draw(outcome),
         "</section>", _legend(outcome), _fates(outcome), _moments(outcome),
         "<footer>Fingerprint of this run: <code>{}</code></footer>".format(_safe(outcome.digest)),
         "</main>", "<script>" + SCRIPT + "</script>", "</body>", "</html>"]
-    return "\n".join(parts) + "\n"
+    return _ascii("\n".join(parts) + "\n")
+
+
+def _ascii(page: str) -> str:
+    return page.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _safe(text: str) -> str:
-    return escape(text).encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return escape(text)
 
 
 def _chips(outcome: Outcome) -> str:
@@ -56,14 +61,18 @@ def _legend(outcome: Outcome) -> str:
     seen = {span.state for span in outcome.spans}
     items = [_key(_sample(state), state, meaning) for state, meaning in STATES.items()
              if state in seen]
-    items.append(_key(simdrawing.death(17, 8, 5, ""), "ends",
-                      "fences itself, is reset, loses its power, or its daemon ends"))
-    items.append(_key(simdrawing.dropped(17, 8, 6, ""), "dropped",
-                      "it has left the liveset of all survivors: its VMs can be restarted"))
-    items.append(_key('<g class="outage"><path d="M3,8 v-3 v6 v-3 H31 v-3 v6"/></g>', "VMs after",
-                      "from the fault until its VMs could be restarted"))
-    items.append(_key('<g class="master"><rect x="3" y="6" width="28" height="4"/></g>', "master",
-                      "holds the master lock"))
+    if any(fate.how for fate in outcome.fates):
+        items.append(_key(simdrawing.death(17, 8, 5, ""), "ends",
+                          "fences itself, is reset, loses its power, or its daemon ends"))
+    if outcome.drops:
+        items.append(_key(simdrawing.dropped(17, 8, 6, ""), "dropped",
+                          "it has left the liveset of all survivors: its VMs can be restarted"))
+    if any(fate.restart_after_ms != NEVER for fate in outcome.fates):
+        items.append(_key('<g class="outage"><path d="M3,8 v-3 v6 v-3 H31 v-3 v6"/></g>',
+                          "VMs after", "from the fault until its VMs could be restarted"))
+    if simwords.master_spans(outcome):
+        items.append(_key('<g class="master"><rect x="3" y="6" width="28" height="4"/></g>',
+                          "master", "holds the master lock"))
     return '<ul class="legend">{}</ul>'.format("".join(items))
 
 
@@ -103,9 +112,11 @@ def _fates(outcome: Outcome) -> str:
                 fate, _safe(short([one.host for one in fates])), _safe(address),
                 simdrawing.slug(first.state), _safe(sight.now), _safe(sight.what),
                 _safe(sight.died), _safe(sight.dropped), _safe(sight.restart)))
-    return "<section><h2>What becomes of each host</h2>{}<p class=\"note\">{}</p></section>".format(
+    return "<section><h2>What becomes of each host</h2>{}{}</section>".format(
         _table("fates", ("host", "address", "at the end", "what becomes of it", "ends, s",
-                         "dropped, s", "VMs after, s"), rows), _safe(simwords.RESTART))
+                         "dropped, s", "VMs after, s"), rows),
+        '<p class="note">{}</p>'.format(_safe(simwords.RESTART)) * any(
+            fate.how for fate in outcome.fates))
 
 
 def _moments(outcome: Outcome) -> str:

@@ -31,7 +31,8 @@ h2 { font-size:17px; margin:34px 0 10px; }
  padding:16px 12px 6px; overflow-x:auto; }
 .drawing svg { display:block; width:100%; min-width:860px; height:auto; }
 svg text { font-size:11.5px; fill:var(--ink); }
-svg .tick { fill:var(--soft); font-variant-numeric:tabular-nums; font-size:11px; }
+svg .tick { fill:var(--soft); font-variant-numeric:tabular-nums; font-size:11px;
+ paint-order:stroke; stroke:var(--card); stroke-width:4px; }
 svg .grid { stroke:var(--line); stroke-width:1; fill:none; }
 svg .stripe { fill:var(--stripe); }
 svg .letter { font-weight:700; font-size:14px; }

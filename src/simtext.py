@@ -6,7 +6,7 @@ The schema of the JSON is in ``docs/simulate.md``; a name keeps its meaning with
 import json
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from xha import simwords
+from xha import simsum, simwords
 from xha.published import NEVER
 from xha.records import record
 from xha.simoutcome import DEATHS, Fate, Outcome
@@ -21,6 +21,8 @@ WIDTH_MIN = 60
 # The widest column of hosts, and that of kinds, of the timeline.
 _HOSTS_MAX = 14
 _GAP = "  "
+# With less room for words than this, addresses leave the table's rows.
+_ROOM_MIN = 14
 
 
 @record
@@ -38,7 +40,7 @@ def as_text(outcome: Outcome, width: int) -> str:
         width: columns that no line exceeds; at least ``WIDTH_MIN`` are used.
     """
     width = max(width, WIDTH_MIN)
-    found = simwords.wrap(simwords.summary(outcome), width)
+    found = simwords.wrap(simsum.summary(outcome), width)
     found += ["", "What happens, in s since the story began"]
     found += _timeline(outcome, width)
     found += ["", "What becomes of each host"] + _table(outcome, width)
@@ -103,7 +105,6 @@ def _told(line: Line, time_width: int, hosts_width: int, width: int) -> List[str
 
 def _table(outcome: Outcome, width: int) -> List[str]:
     rows = simwords.rows_of(outcome)
-    alone = all(len(fates) == 1 for fates, _ in rows)
     columns = [_Column(head="host", wide=False, cells=tuple(
         short([fate.host for fate in fates]) for fates, _ in rows))]
     if max(len(column) for column in columns[0].cells) > _HOSTS_MAX:
@@ -118,14 +119,12 @@ def _table(outcome: Outcome, width: int) -> List[str]:
         _Column(head="dropped", wide=False, cells=tuple(sight.dropped for _, sight in rows)),
         _Column(head="VMs after", wide=False, cells=tuple(sight.restart for _, sight in rows))]
     columns += [address] + [column for column in others if any(column.cells)]
-    if _room(columns, width) < 14 and alone:
+    below = [""] * len(rows)
+    if _room(columns, width) < _ROOM_MIN:
         # Long addresses get lines of their own.
         columns.remove(address)
-        what = [column.head for column in columns].index("what becomes of it")
-        columns[what] = columns[what]._replace(cells=tuple(
-            cell + "\n" + fates[0].address for cell, (fates, _) in zip(
-                columns[what].cells, rows)))
-    found = _laid_out(columns, width)
+        below = list(address.cells)
+    found = _laid_out(columns, width, below)
     if columns[-1].head == "VMs after":
         found += simwords.wrap(simwords.RESTART, width)
     return found
@@ -142,7 +141,7 @@ def _room(columns: Sequence[_Column], width: int) -> int:
     return (width - fixed - len(_GAP) * (len(columns) - 1)) // max(1, len(wide))
 
 
-def _laid_out(columns: Sequence[_Column], width: int) -> List[str]:
+def _laid_out(columns: Sequence[_Column], width: int, below: Sequence[str]) -> List[str]:
     widths = []  # type: List[int]
     room = max(10, _room(columns, width))
     spare = sum(max(0, room - _natural(column)) for column in columns if column.wide)
@@ -153,11 +152,14 @@ def _laid_out(columns: Sequence[_Column], width: int) -> List[str]:
         widths.append(taken)
     found = []  # type: List[str]
     heads = tuple(column.head for column in columns)
-    for row in [heads] + list(zip(*(column.cells for column in columns))):
+    for row, last in zip([heads] + list(zip(*(column.cells for column in columns))),
+                         [""] + list(below)):
         cells = [_wrapped(cell, width) for cell, width in zip(row, widths)]
         for number in range(max(len(cell) for cell in cells)):
             found.append(_GAP.join((cell[number] if number < len(cell) else "").ljust(room)
                                    for cell, room in zip(cells, widths)).rstrip())
+        if last:
+            found.append(" " * (widths[0] + len(_GAP)) + last)
         if row is heads:
             found.append(_GAP.join("-" * room for room in widths))
     return found
@@ -174,7 +176,7 @@ def _wrapped(cell: str, width: int) -> List[str]:
 def as_json(outcome: Outcome) -> str:
     """The outcome for programs: one JSON object, ASCII, a line feed at its end."""
     document = {
-        "version": VERSION, "summary": simwords.summary(outcome), "ending": outcome.ending,
+        "version": VERSION, "summary": simsum.summary(outcome), "ending": outcome.ending,
         "ending_text": outcome.text, "lasted_ms": outcome.lasted_ms,
         "master": _known(outcome.master),
         "liveset": _members(outcome.liveset) if outcome.liveset else None,

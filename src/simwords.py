@@ -1,11 +1,11 @@
-"""An outcome in words: names of hosts, moments that belong together, and the sum of it all.
+"""An outcome in words: names of hosts, moments that belong together, and what became of whom.
 
 What ``simtext`` and ``simpage`` have in common.  ASCII, whatever a story or a configuration holds.
 """
 
 import re
 import textwrap
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Match, NamedTuple, Sequence, Tuple
 
 from xha import simcause
 from xha.catalogue import phrase
@@ -31,7 +31,8 @@ RESTART = ("VMs after: s from the fault that is named until every survivor had d
            "so that its VMs could be restarted elsewhere.")
 
 _PICTURE = re.compile(r"\b[01]{%d,64}\b" % (PICTURE_HOSTS_MAX + 1))
-_ALIVE = ("online", "rule 2", "disarmed", "fault handling")
+#: States of a host that is a member.
+ALIVE = ("online", "rule 2", "disarmed", "fault handling")
 
 
 @record
@@ -85,7 +86,7 @@ def wrap(text: str, width: int, first: str = "", rest: str = "") -> List[str]:
 
 def deed_text(text: str) -> str:
     """A line of a story; long lists of hosts by the first and last of a run."""
-    def runs(found: "re.Match[str]") -> str:
+    def runs(found: Match[str]) -> str:
         return ",".join(str(first) if first == last else "{}-{}".format(first, last)
                         for first, last in _runs([int(host) for host in found.group().split(",")]))
     return plain(re.sub(r"\b[0-9]{1,2}(?:,[0-9]{1,2}){3,}\b", runs, text))
@@ -128,7 +129,7 @@ def names(hosts: Sequence[int]) -> str:
 
 def legible(text: str) -> str:
     """A text with the pictures of large livesets by their indexes: (0-30,32-63)."""
-    def members(found: "re.Match[str]") -> str:
+    def members(found: Match[str]) -> str:
         picture = found.group()
         hosts = [index for index, digit in enumerate(picture) if digit == "1"]
         if len(hosts) == len(picture):
@@ -201,7 +202,7 @@ def _end_of(outcome: Outcome) -> str:
 
 def lives(fate: Fate) -> bool:
     """Whether a host is a member at the end that never went away."""
-    return fate.state in _ALIVE and not fate.how and fate.first_dropped_at_ms == NEVER
+    return fate.state in ALIVE and not fate.how and fate.first_dropped_at_ms == NEVER
 
 
 def after(outcome: Outcome, fate: Fate) -> str:
@@ -215,7 +216,7 @@ def after(outcome: Outcome, fate: Fate) -> str:
 
 def sight(outcome: Outcome, fate: Fate) -> Sight:
     """What the table says of a host."""
-    dropped = _range([fate.first_dropped_at_ms, fate.last_dropped_at_ms],
+    dropped = span_of([fate.first_dropped_at_ms, fate.last_dropped_at_ms],
                      "never" if fate.how else "")
     restart = ""
     if fate.how:
@@ -223,7 +224,7 @@ def sight(outcome: Outcome, fate: Fate) -> Sight:
         if fate.restart_after_ms != NEVER:
             restart = seconds(fate.restart_after_ms)
     return Sight(now=fate.state + ("" if outcome.master != fate.host else ", master"),
-                 what=_what(fate) + _because(outcome, fate), died="" if fate.died_at_ms == NEVER
+                 what=_what(outcome, fate), died="" if fate.died_at_ms == NEVER
                  else seconds(fate.died_at_ms), dropped=dropped, restart=restart)
 
 
@@ -241,14 +242,15 @@ def rows_of(outcome: Outcome) -> List[Tuple[List[Fate], Sight]]:
     for group in found.values():
         fates = [fate for fate, _ in group]
         rows.append((fates, group[0][1]._replace(
-            died=_range([fate.died_at_ms for fate in fates], group[0][1].died),
-            dropped=_range([fate.first_dropped_at_ms for fate in fates]
+            died=span_of([fate.died_at_ms for fate in fates], group[0][1].died),
+            dropped=span_of([fate.first_dropped_at_ms for fate in fates]
                            + [fate.last_dropped_at_ms for fate in fates], group[0][1].dropped),
-            restart=_range([fate.restart_after_ms for fate in fates], group[0][1].restart))))
+            restart=span_of([fate.restart_after_ms for fate in fates], group[0][1].restart))))
     return rows
 
 
-def _range(instants: Sequence[int], otherwise: str) -> str:
+def span_of(instants: Sequence[int], otherwise: str) -> str:
+    """Some instants in s, as one or as first-last; ``otherwise`` where all are NEVER."""
     known = [at_ms for at_ms in instants if at_ms != NEVER]
     if not known:
         return otherwise
@@ -257,122 +259,24 @@ def _range(instants: Sequence[int], otherwise: str) -> str:
 
 
 def _because(outcome: Outcome, fate: Fate) -> str:
-    if not fate.how or fate.cause == NEVER:
+    if fate.cause == NEVER:
         return ""
     return ", after " + after(outcome, fate)
 
 
-def _what(fate: Fate) -> str:
-    back = fate.state in _ALIVE and fate.how
+def _what(outcome: Outcome, fate: Fate) -> str:
     what = {"": "goes on", "fenced": "fences itself ({})", "reset": "reset by its {}",
             "crashed": "loses its power, or is reset by hand", "killed": "its daemon dies",
             "ended": "its daemon ends with {}"}[fate.how].format(fate.code)
-    if not fate.how and fate.state not in _ALIVE:
+    if not fate.how and fate.state not in ALIVE:
         what = {"frozen": "stands still", "starting": "waits to join"}.get(fate.state, fate.state)
     if not fate.how and fate.first_dropped_at_ms != NEVER:
         what += ", although it was dropped"
     if not fate.how and fate.rule:
         what += ", by rule " + fate.rule
-    return plain(what + (", is back" if back else ""))
-
-
-# ---- the sum
-
-
-def summary(outcome: Outcome) -> str:
-    """The whole outcome in a few plain sentences, the gravest first."""
-    found = []  # type: List[str]
-    when = " after {} s: ".format(seconds(outcome.lasted_ms)) + plain(outcome.text)
-    if outcome.ending == "breach":
-        found.append("THE PROMISE IS BROKEN" + when.rstrip(".") + ".")
-    elif outcome.ending == "liveness":
-        found.append("THE POOL DOES NOT FORM AGAIN" + when.rstrip(".") + ".")
-    elif outcome.ending != "well":
-        found.append("THE DAEMON'S OWN CODE FAILED" + when.rstrip(".") + ".")
-    return " ".join(found + [_who_goes_on(outcome), _master(outcome)])
-
-
-def _who_goes_on(outcome: Outcome) -> str:
-    alive = [fate.host for fate in outcome.fates if lives(fate)]
-    others = _groups(outcome)
-    if not others:
-        everybody = "The only host goes" if len(alive) == 1 else "All {} hosts go".format(
-            len(alive))
-        return "{} on{}; nobody is reset or dropped.".format(
-            everybody, _how_they_live(outcome, alive))
-    if not alive:
-        interrupted = any(fate.state in _ALIVE for fate in outcome.fates)
-        return "{}: {}.".format("Nobody goes on without interruption" if interrupted
-                                else "NOBODY SURVIVES", "; ".join(others))
-    return "{} {} on{}; {}.".format(
-        ("Host " if len(alive) == 1 else "Hosts ") + names(alive),
-        "goes" if len(alive) == 1 else "go", _how_they_live(outcome, alive), "; ".join(others))
-
-
-def _how_they_live(outcome: Outcome, alive: Sequence[int]) -> str:
-    states = {outcome.fates[host].state for host in alive}
-    if states == {"rule 2"}:
-        return ", without State-File, by survival rule 2"
-    if states == {"disarmed"}:
-        return " DISARMED: nothing would reset them, and they drop nobody"
-    if "fault handling" in states:
-        return " so far, without having agreed yet who is alive"
-    return ""
-
-
-def _groups(outcome: Outcome) -> List[str]:
-    """What became of everybody else; those to whom the same happened in one clause."""
-    groups = {}  # type: Dict[Tuple[str, int, str, bool], List[Fate]]
-    for fate in outcome.fates:
-        if not lives(fate):
-            key = (fate.how, fate.cause, fate.state, fate.first_dropped_at_ms == NEVER)
-            groups.setdefault(key, []).append(fate)
-    return [_clause(outcome, group) for group in groups.values()]
-
-
-def _clause(outcome: Outcome, group: Sequence[Fate]) -> str:
-    first, many = group[0], len(group) > 1
-    who = names([fate.host for fate in group])
-    drop = _span_of([fate.first_dropped_at_ms for fate in group]
-                    + [fate.last_dropped_at_ms for fate in group])
-    if not first.how:
-        does = {"frozen": ("stand still", "stands still"),
-                "starting": ("wait to join", "waits to join")}.get(
-                    first.state, ("are " + first.state, "is " + first.state))
-        if first.state in _ALIVE:
-            does = ("run on, " + first.state, "runs on, " + first.state)
-        return "{} {}{}".format(who, does[not many], "" if not drop else
-                                ", although {} dropped {}".format(
-                                    "they were" if many else "it was", drop))
-    does = {"fenced": ("fence themselves", "fences itself"),
-            "reset": ("are reset", "is reset"),
-            "crashed": ("lose their power", "loses its power"),
-            "killed": ("lose their daemons", "loses its daemon")}.get(
-                first.how, ("end their daemons", "ends its daemon"))
-    died = [fate.died_at_ms for fate in group]
-    since_ms = outcome.deeds[first.cause].at_ms if first.cause != NEVER else NEVER
-    when = _span_of(died)
-    if since_ms != NEVER and max(died) > since_ms:
-        when = "{} after {}".format(_span_of([at_ms - since_ms for at_ms in died])[3:],
-                                    after(outcome, first))
-    text = "{} {} {}".format(who, does[not many], when)
-    if not drop:
-        text += ", and nobody drops {} by the end: {} VMs cannot be restarted".format(
-            "them" if many else "it", "their" if many else "its")
-    else:
-        text += " and {} dropped {}: {} VMs can be restarted then".format(
-            "are" if many else "is", drop, "their" if many else "its")
-    if first.state in _ALIVE:
-        text += "; {} back at the end".format("they are" if many else "it is")
-    elif first.state == "starting":
-        text += "; at the end {} to join".format("they wait" if many else "it waits")
-    return text
-
-
-def _span_of(instants: Sequence[int]) -> str:
-    """at 21.2 s, or: at 21.2 to 22.0 s; "" when there is none."""
-    shown = _range(instants, "")
-    return "at {} s".format(shown.replace("-", " to ")) if shown else ""
+    if fate.how:
+        what += _because(outcome, fate) + (", is back" if fate.state in ALIVE else "")
+    return plain(what)
 
 
 def master_spans(outcome: Outcome) -> List[Tuple[int, int, int]]:
@@ -386,15 +290,3 @@ def master_spans(outcome: Outcome) -> List[Tuple[int, int, int]]:
         else:
             found.append((span.host, span.from_ms, span.to_ms))
     return sorted(found, key=lambda held: (held[1], held[0]))
-
-
-def _master(outcome: Outcome) -> str:
-    held = master_spans(outcome)
-    if outcome.master != NEVER:
-        since_ms = [span for span in held if span[0] == outcome.master][-1][1]
-        return "Master: {}{}.".format(
-            letter(outcome.master), ", since {} s".format(seconds(since_ms)) if since_ms else "")
-    if held:
-        return "No master at the end; {} was, until {} s.".format(
-            letter(held[-1][0]), seconds(held[-1][2]))
-    return "No master."

@@ -32,6 +32,7 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lif
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
              "simplan", "simrun", "simoutcome", "simcause", "simtext", "simwords", "simreduce",
+             "simsum",
              "simpage", "simdrawing", "simstyle"}
 
 # layer       may import                                   because
