@@ -54,18 +54,16 @@ def _mark_of(heartbeat: Optional[Heartbeat]) -> int:
 class Echoes:
     """When this host issued what the others echo."""
 
-    __slots__ = ("_view", "_issued_at_ms", "_oldest", "_newest")
+    __slots__ = ("_view", "_issued_at_ms", "_oldest")
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._issued_at_ms = {}  # type: Dict[int, int]
         self._oldest = 0
-        self._newest = 0
 
     def issued(self, sequence: int, issued_at_ms: int) -> None:
         """The heartbeat of this sequence was sent to everybody, as far as this host could."""
         self._issued_at_ms[sequence] = issued_at_ms
-        self._newest = sequence
         if not self._oldest:
             self._oldest = sequence
         while len(self._issued_at_ms) > REMEMBERED:

@@ -6,7 +6,7 @@ fingerprint of every byte that was sent and written, and of all that was said.
 """
 
 import hashlib
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from xha import config, sfformat
 from xha.actions import Log, Watchdog
@@ -94,8 +94,6 @@ class Pool(Watcher):
         self.checkers = Checkers(self.hosts, self.common, lambda: self.timeline.now_ms)
         #: A host that went down boots, and starts its daemon, after this time, ms.
         self.boots_after_ms = None  # type: Optional[int]
-        #: The hosts that are up or down by command alone: they do not boot by themselves.
-        self.held_down = set()  # type: Set[int]
         #: Called after whatever may have changed a host, for who looks on.
         self.looked_on = None  # type: Optional[Callable[[Host], None]]
         self._sum = hashlib.sha256()
@@ -206,11 +204,11 @@ class Pool(Watcher):
     def went_down(self, host: Host, why: str) -> None:
         """Check that the host's death was due; let it boot again, if hosts do."""
         self.checkers.check_death(host, why)
-        if self.boots_after_ms is not None and host.index not in self.held_down:
+        if self.boots_after_ms is not None:
             self.timeline.after(self.boots_after_ms, self._boot, host)
 
     def _boot(self, host: Host) -> None:
-        if not host.up and host.index not in self.held_down:
+        if not host.up:
             host.start()
 
     def _deliver(self, sender: int, receiver: int, datagram: bytes, sent_at_ms: int) -> None:

@@ -7,10 +7,10 @@ failure gives the same short story.
 """
 
 import re
-from typing import Callable, List, Optional, Sequence
+from typing import List, Optional, Sequence
 
-from xha.simrun import Ending, run
 from xha.simdeeds import ScriptError
+from xha.simrun import Ending, run
 
 #: Attempts at the most.
 ATTEMPTS = 400
@@ -19,15 +19,12 @@ ATTEMPTS = 400
 class Reduction:
     """One story on its way to be short."""
 
-    def __init__(self, lines: Sequence[str], ending: Ending, text: str,
-                 attempts: int = ATTEMPTS,
-                 progress: Callable[[int, int], None] = lambda attempts, lines: None) -> None:
+    def __init__(self, lines: Sequence[str], ending: Ending, text: str) -> None:
         """``ending`` and ``text``: how the story fails."""
         self.lines = list(lines)
         self._ending = ending
         self._kind = kind_of(text)
-        self._left = attempts
-        self._progress = progress
+        self._left = ATTEMPTS
 
     def go(self) -> List[str]:
         """The shortest story that was found."""
@@ -51,7 +48,6 @@ class Reduction:
         if result.ending is not self._ending or kind_of(result.text) != self._kind:
             return False
         self.lines = list(lines)
-        self._progress(self._left, len(self.lines))
         return True
 
     def _drop_lines(self) -> None:
