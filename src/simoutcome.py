@@ -4,7 +4,7 @@ An ``Outcome`` is facts only, in order of time; ``simtext`` and ``simpage`` show
 are ms of the world's time since the story began.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from xha import simcause
 from xha.actions import Log
@@ -15,6 +15,7 @@ from xha.simhost import LAST_WORDS_MS, Host
 from xha.simpool import Entry, Pool
 from xha.simrun import Result
 from xha.simscript import letter
+from xha.simstory import QUIET, Repeats, rounded
 
 #: What a host can be doing, in the order in which a page would explain them.
 STATES = {
@@ -31,10 +32,6 @@ STATES = {
 
 #: Kinds of moments that end a host, or its daemon.
 DEATHS = ("fenced", "reset", "crashed", "killed", "ended")
-
-#: A persisting condition is told once in this time, ms; these fields do not make it another one.
-REPEAT_MS = 60000
-_VARYING = ("ms", "left_ms", "count")
 
 # States of a host without trouble.
 _CALM = ("online", "rule 2", "disarmed")
@@ -263,7 +260,7 @@ def _moments(pool: Pool, began_ms: int, catalogue: Catalogue) -> Tuple[Moment, .
     As in syslog, a condition that may persist is told once a minute.
     """
     found = {}  # type: Dict[Tuple[int, str, str, str], List[int]]
-    said_ms = {}  # type: Dict[Tuple[Any, ...], int]
+    repeats = Repeats(catalogue)
     addresses = [host.address for host in pool.common.hosts]
     for entry in pool.history:
         if entry.at_ms < began_ms:
@@ -271,27 +268,14 @@ def _moments(pool: Pool, began_ms: int, catalogue: Catalogue) -> Tuple[Moment, .
         kind, name, text = entry.kind, "", str(entry.content)
         if isinstance(entry.content, Log):
             kind, name = catalogue.level_of(entry.content), entry.content.name
-            if kind in ("info", "debug"):
+            if kind in QUIET or repeats.again(entry):
                 continue
-            if name in catalogue and catalogue[name].repeats:
-                key = (entry.host, name) + tuple(
-                    field for field in entry.content.fields if field[0] not in _VARYING)
-                if entry.at_ms - said_ms.get(key, entry.at_ms - REPEAT_MS) < REPEAT_MS:
-                    continue
-                said_ms[key] = entry.at_ms
-            text = catalogue.text_of(_rounded(entry.content), addresses)
+            text = catalogue.text_of(rounded(entry.content), addresses)
         hosts = found.setdefault((entry.at_ms - began_ms, kind, name, text), [])
         if entry.host not in hosts:
             hosts.append(entry.host)
     return tuple(Moment(at_ms=at_ms, hosts=tuple(sorted(hosts)), kind=kind, name=name, text=text)
                  for (at_ms, kind, name, text), hosts in found.items())
-
-
-def _rounded(message: Log) -> Log:
-    """The message with durations of whole tenths of a second: a story is no measurement."""
-    return message._replace(fields=tuple(
-        (name, value // 100 * 100 if name in ("ms", "left_ms") else value)
-        for name, value in message.fields))
 
 
 def _deaths(pool: Pool, host: int, began_ms: int) -> List[Entry]:

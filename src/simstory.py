@@ -29,13 +29,35 @@ REPEAT_MS = 60000
 #: Fields that do not make such a message another one.
 VARYING = ("ms", "left_ms", "count")
 
+
+class Repeats:
+    """Tells a condition that persists once in a while, as syslog does."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._said_ms = {}  # type: Dict[Tuple[Any, ...], int]
+
+    def again(self, entry: Entry) -> bool:
+        """Whether this message was told of its host just now; if not, it is told now."""
+        message = entry.content
+        if not self._catalogue[message.name].repeats:
+            return False
+        key = (entry.host, message.name) + tuple(
+            field for field in message.fields if field[0] not in VARYING)
+        last_ms = self._said_ms.get(key)
+        if last_ms is not None and entry.at_ms - last_ms < REPEAT_MS:
+            return True
+        self._said_ms[key] = entry.at_ms
+        return False
+
+
 class Trace:
     """What an operator would have seen of a pool, as lines."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._pool = None  # type: Optional[Pool]
-        self._said_ms = {}  # type: Dict[Tuple[Any, ...], int]
+        self._repeats = Repeats(catalogue)
         # Entries of the history that were told already.
         self._told = 0
         #: World's time from which seconds are counted, ms.
@@ -77,19 +99,13 @@ class Trace:
     def _shown(self, entry: Entry) -> Any:
         if entry.kind != "log":
             return (entry.kind, entry.content)
-        name = entry.content.name
         assert not self._catalogue.complaint(entry.content), entry.content
         level = self._catalogue.level_of(entry.content)
         if level in QUIET:
             return None
-        if self._catalogue[name].repeats:
-            key = (entry.host, name) + tuple(
-                field for field in entry.content.fields if field[0] not in VARYING)
-            last_ms = self._said_ms.get(key)
-            if last_ms is not None and entry.at_ms - last_ms < REPEAT_MS:
-                return None
-            self._said_ms[key] = entry.at_ms
-        return (level, self._catalogue.text_of(_rounded(entry.content)))
+        if self._repeats.again(entry):
+            return None
+        return (level, self._catalogue.text_of(rounded(entry.content)))
 
 
 class Story:
@@ -115,7 +131,7 @@ class Story:
         return self.trace.news()
 
 
-def _rounded(message: Log) -> Log:
+def rounded(message: Log) -> Log:
     """The message with durations of whole tenths of a second: a story is no measurement."""
     return message._replace(fields=tuple(
         (name, value // 100 * 100 if name in ("ms", "left_ms") else value)
