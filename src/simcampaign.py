@@ -1,8 +1,8 @@
 """A campaign: many random stories, over processes, until one fails or all are told.
 
 A seed, and the range that the number of hosts is drawn from, decide a run; nothing else does.
-The workers take seeds as they come; what is reported does not depend on how many they are: the
-campaign's digest is over the runs' digests in the order of their seeds.
+The seeds are dealt out to the workers in turn; what is reported does not depend on how many they
+are: the campaign's digest is over the runs' digests in the order of their seeds.
 """
 
 import hashlib
@@ -65,11 +65,13 @@ def tell(task: Task) -> Told:
                 host_ms=result.host_ms, digest=result.digest)
 
 
-def campaign(tasks: Sequence[Task], jobs: int, go_on: bool, deadline_s: float,
-             progress: Callable[[int, int, int, float], None]) -> Summary:
-    """Tell all these stories.
+def campaign(seeds: Sequence[int], hosts: Tuple[int, int], jobs: int, go_on: bool,
+             deadline_s: float, progress: Callable[[int, int, int, float], None]) -> Summary:
+    """Tell the stories of these seeds.
 
     Args:
+        seeds: a range may be as long as it likes: nothing is made before it is told.
+        hosts: the fewest and the most that a pool may have.
         jobs: processes.
         go_on: do not end at the first failure.
         deadline_s: take no more of them after so long; 0: take all.
@@ -83,7 +85,7 @@ def campaign(tasks: Sequence[Task], jobs: int, go_on: bool, deadline_s: float,
     done = []  # type: List[Told]
     failed = 0
     host_ms = 0
-    for told in _results(tasks, jobs, deadline_s and began_s + deadline_s):
+    for told in _results(seeds, hosts, jobs, deadline_s and began_s + deadline_s):
         done.append(told)
         host_ms += told.host_ms
         failed += told.ending is not Ending.WELL
@@ -97,17 +99,18 @@ def campaign(tasks: Sequence[Task], jobs: int, go_on: bool, deadline_s: float,
         host_ms=host_ms, digest=total.hexdigest(), wall_s=time.monotonic() - began_s)
 
 
-def _results(tasks: Sequence[Task], jobs: int, until_s: float) -> Iterator[Told]:
+def _results(seeds: Sequence[int], hosts: Tuple[int, int], jobs: int,
+             until_s: float) -> Iterator[Told]:
     """What becomes of each, as it comes; nothing new is begun after ``until_s``."""
     if jobs <= 1:
-        for task in _in_time(tasks, until_s):
+        for task in _in_time(seeds, hosts, until_s):
             yield tell(task)
         return
     sys.stdout.flush()
     workers = {}  # type: Dict[int, int]
     try:
         for job in range(jobs):
-            reader, pid = _fork(tasks[job::jobs], until_s)
+            reader, pid = _fork(seeds[job::jobs], hosts, until_s)
             workers[reader] = pid
         poller = select.poll()
         unread = {reader: b"" for reader in workers}
@@ -133,14 +136,14 @@ def _results(tasks: Sequence[Task], jobs: int, until_s: float) -> Iterator[Told]
             os.close(reader)
 
 
-def _in_time(tasks: Sequence[Task], until_s: float) -> Iterator[Task]:
-    for task in tasks:
+def _in_time(seeds: Sequence[int], hosts: Tuple[int, int], until_s: float) -> Iterator[Task]:
+    for seed in seeds:
         if until_s and time.monotonic() >= until_s:
             return
-        yield task
+        yield Task(seed=seed, least=hosts[0], most=hosts[1])
 
 
-def _fork(tasks: Sequence[Task], until_s: float) -> Tuple[int, int]:
+def _fork(seeds: Sequence[int], hosts: Tuple[int, int], until_s: float) -> Tuple[int, int]:
     """Begin a worker that tells these: the end of a pipe on which its results come, its pid.
 
     Not ``multiprocessing``: its locks need /dev/shm, which not every dom0 has.
@@ -154,7 +157,7 @@ def _fork(tasks: Sequence[Task], until_s: float) -> Tuple[int, int]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 1
     try:
-        for task in _in_time(tasks, until_s):
+        for task in _in_time(seeds, hosts, until_s):
             os.write(writer, _written(tell(task)))
         code = 0
     finally:

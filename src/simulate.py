@@ -154,9 +154,8 @@ def _campaign(arguments: Dict[str, Any]) -> int:
     runs = _number("--runs", arguments["--runs"] or (
         str(_RUNS) if minutes is None else "1000000"), 1, MAX_SEED)
     jobs = _number("--jobs", arguments["--jobs"] or str(os.cpu_count() or 1), 1, 256)
-    tasks = [Task(seed=seed, least=least, most=most) for seed in range(first, first + runs)]
     summary = simcampaign.campaign(
-        tasks, jobs, arguments["--go-on"],
+        range(first, first + runs), (least, most), jobs, arguments["--go-on"],
         60.0 * _number("--minutes", minutes, 1, 100000) if minutes is not None else 0.0,
         Progress(runs if minutes is None else 0).show)
     cli.say(_words(summary), "")

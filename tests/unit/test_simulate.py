@@ -4,7 +4,6 @@ import pytest
 
 from xha import cli, lifesigns, simcampaign, simreduce, simrun, simscript, timing
 from xha.actions import Watchdog
-from xha.simcampaign import Task
 from xha.simcheckers import Breach
 from xha.simdeeds import ScriptError
 from xha.simplan import Plan
@@ -150,8 +149,7 @@ def test_a_story_lasts_three_minutes_and_ends_with_a_whole_pool(seed):
 
 
 def test_what_is_told_does_not_depend_on_the_number_of_processes():
-    tasks = [Task(seed=seed, least=1, most=3) for seed in range(4)]
-    one, two = (simcampaign.campaign(tasks, jobs, False, 0, lambda *facts: None)
+    one, two = (simcampaign.campaign(range(4), (1, 3), jobs, False, 0, lambda *facts: None)
                 for jobs in (1, 2))
     assert one._replace(wall_s=0) == two._replace(wall_s=0)
     assert one.runs == 4 and not one.failed
