@@ -60,11 +60,12 @@ def named_in(line: str, hosts: Sequence[Host]) -> Tuple[int, ...]:
         words[1:2] = re.sub(r"(host-\w+|\w+)-(host-\w+|\w+)\Z", r"\1 \2", words[1]).split()
     found = []  # type: List[int]
     for word in words:
-        found += [index for index in _meant(word, hosts) if index not in found]
+        found += [index for index in meant(word, hosts) if index not in found]
     return tuple(sorted(found)) or tuple(range(len(hosts)))
 
 
-def _meant(word: str, hosts: Sequence[Host]) -> List[int]:
+def meant(word: str, hosts: Sequence[Host]) -> List[int]:
+    """The hosts that one word may name: by index, letter, address or the beginning of a UUID."""
     plain = word[5:] if word.startswith("host-") else word
     if re.match(r"[0-9]{1,2}\Z", plain) and int(plain) < len(hosts):
         return [int(plain)]

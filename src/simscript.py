@@ -16,6 +16,7 @@ once, one after the other, and ``30 s pass`` lets time go by.
 import re
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+from xha import simcause
 from xha.config import Config
 from xha.simdeeds import REQUESTS, STATEFILE_FAULTS, Deeds, ScriptError, state_of
 from xha.simpool import QUICK, Entry, Pool, derived_from, settings_of
@@ -93,22 +94,13 @@ class Director(Deeds):
         return [self._host(part) for part in re.split(r"\s*,\s*|\s+and\s+", text.strip())]
 
     def _host(self, name: str) -> int:
-        word = name[5:] if name.startswith("host-") else name
         hosts = self.pool.common.hosts
-        if word.isdigit():
-            index = int(word)
-        elif len(word) == 1 and word.isalpha():
-            index = ord(word.lower()) - ord("a")
-        else:
-            plain = word.lower().replace("-", "")
-            found = [index for index, host in enumerate(hosts)
-                     if word == host.address or (len(plain) >= 4 and host.uuid.startswith(plain))]
-            index = found[0] if len(found) == 1 else len(hosts)
-        if index >= len(hosts):
+        found = simcause.meant(name, hosts)
+        if len(found) != 1:
             raise ScriptError("no host {!r}: there are hosts 0 to {}, also a to {}, or by their "
                               "addresses or UUIDs".format(name, len(hosts) - 1,
                                                           letter(len(hosts) - 1)))
-        return index
+        return found[0]
 
     # ---- the pool
 
