@@ -18,6 +18,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from xha import simcause
 from xha.config import Config
+from xha.hostset import MAX_HOSTS
 from xha.simdeeds import REQUESTS, STATEFILE_FAULTS, Deeds, ScriptError, state_of
 from xha.simpool import QUICK, Entry, Pool, derived_from, settings_of
 
@@ -26,6 +27,14 @@ PARAMETERS = {"t1": "HeartbeatInterval", "T1": "HeartbeatTimeout", "t2": "StateF
               "T2": "StateFileTimeout", "Wh": "HeartbeatWatchdogTimeout",
               "Ws": "StateFileWatchdogTimeout", "Tboot": "BootJoinTimeout",
               "Tenable": "EnableJoinTimeout"}
+
+#: What the first line may say of a pool, and how each value is written.
+_WORDS = dict({name: r"\d{1,9}" for name in PARAMETERS}, T=r"\d{1,9}", seed=r"\d{1,18}",
+              clocks=r"-?\d{1,6}(,-?\d{1,6})*", weights=r"\d{1,5}(,\d{1,5})*", started="",
+              reset=r"\d{1,9}", boot=r"\d{1,9}(\.\d+)?")
+
+#: How a moment, or a time, is written: seconds.
+_SECONDS = r"(\d{1,9}(?:\.\d+)?)"
 
 #: No scenario is longer than this.
 STORY_BYTES_MAX = 1 << 20
@@ -71,7 +80,7 @@ class Director(Deeds):
             ScriptError: it cannot be understood.
             Breach, AssertionError: what happened then broke a promise, or the core.
         """
-        timed = re.match(r"at ([0-9.]+) ?s: *(.*)\Z", line)
+        timed = re.match("at " + _SECONDS + r" ?s: *(.*)\Z", line)
         if timed:
             delay_ms = self.began_ms + _ms(timed.group(1)) - self.pool.now_ms
             if delay_ms < 0:
@@ -107,10 +116,14 @@ class Director(Deeds):
     def make(self, hosts: str, rest: str) -> None:
         """pool of 3[; started][; weights 1,1,5][; T 60][; T1 30][; seed 7][; clocks 500,-500]"""
         words = dict(part.strip().partition(" ")[::2] for part in rest.split(";") if part.strip())
-        known = set(PARAMETERS) | {"T", "seed", "clocks", "weights", "started", "reset", "boot"}
-        if not set(words) <= known:
+        if not set(words) <= set(_WORDS):
             raise ScriptError("a pool has no {}; it has {}".format(
-                " ".join(sorted(set(words) - known)), " ".join(sorted(known))))
+                " ".join(sorted(set(words) - set(_WORDS))), " ".join(sorted(_WORDS))))
+        for name, value in sorted(words.items()):
+            if not re.match(_WORDS[name] + r"\Z", value):
+                raise ScriptError("pool of ...; {} {}: that is no value of it".format(name, value))
+        if not re.match(r"0*([1-9]|[1-5]\d|6[0-4])\Z", hosts):
+            raise ScriptError("a pool of {}: expected 1 to {} hosts".format(hosts, MAX_HOSTS))
         if self._given is not None:
             raise ScriptError("the pool is that of the configuration: leave `pool of` out")
         parameters = derived_from(int(words["T"])) if "T" in words else dict(QUICK)
@@ -192,10 +205,10 @@ _COMMANDS = [
     (r"weight of " + _HOSTS + r" becomes (\d+)", Director.weigh),
     (r"disable HA on " + _HOSTS + "(?: only)?", Director.disable),
     (r"old heartbeats of " + _HOSTS + " arrive again", Director.replay),
-    (r"wall clock of " + _HOSTS + r" jumps by (-?[0-9.]+) s", Director.jump),
+    (r"wall clock of " + _HOSTS + r" jumps by (-?\d{1,9}(?:\.\d+)?) s", Director.jump),
     (r"toolstack of " + _HOSTS + " (fails|recovers)", Director.toolstack),
     (_HOSTS + " asks? (" + "|".join(sorted(REQUESTS)) + ")", Director.ask),
-    (r"([0-9.]+) s pass", Director.wait),
+    (_SECONDS + r" s pass", Director.wait),
     (r"everything heals", Director.heal_all),
     (r"the pool forms again", Director.recover),
     (r"a master is elected", Director.elect),

@@ -211,6 +211,18 @@ def test_what_cannot_be_understood_is_1(simulate, words):
     assert err.startswith("xha.pyz " + words[0])
 
 
+@pytest.mark.parametrize("story", [
+    "pool of 0", "pool of 65", "pool of 3; T x", "pool of 3; clocks a", "pool of 2; weights 0,x",
+    "pool of 2; seed -1", "pool of 2; started now", "pool of 2\nat 1.2.3 s: look",
+    "pool of 2\n.. s pass", "pool of 2\nwall clock of a jumps by --1 s"])
+def test_a_story_with_a_wrong_number_is_1(simulate, tmp_path, story):
+    path = tmp_path / "story"
+    path.write_text(story + "\n")
+    code, out, err = simulate("simulate", "--scenario={}".format(path))
+    assert (code, out) == (1, "")
+    assert "bug" not in err
+
+
 def test_what_if_needs_a_configuration_or_a_number_of_hosts(simulate, tmp_path):
     code, _, err = simulate("what-if", "--config={}".format(tmp_path / "none"), "crash a")
     assert code == 6
