@@ -25,7 +25,40 @@ PREPARE = ("import sys; z = {archive!r}\n"
            "import _xha\n"
            "_xha.prepare(z)\n")
 
-NOBODY = 65534
+#: Runs the command after it without privileges; whoever is not root is as little as nobody.
+AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+             "--no-new-privs"] if os.geteuid() == 0 else []
+
+#: In a mount namespace of its own: lets others reach the Pythons below a closed home
+#: directory ($1, or ""; it is shifted away).
+OPEN_HOME = r"""
+set -e
+mount --make-rprivate /
+closed=$1; shift
+if [ -n "$closed" ]; then
+    mkdir -p /dev/shm/xha-pythons
+    mount --bind "$closed/.pyenv" /dev/shm/xha-pythons
+    mount -t tmpfs -o mode=755 none "$closed"
+    mkdir "$closed/.pyenv"
+    mount --bind /dev/shm/xha-pythons "$closed/.pyenv"
+fi
+"""
+
+
+def closed_home():
+    """The home directory that holds the Pythons and that others cannot enter, or ""."""
+    home = os.path.expanduser("~")
+    inside = os.path.isdir(os.path.join(home, ".pyenv"))
+    return home if inside and not os.stat(home).st_mode & 0o001 else ""
+
+
+def own_mounts(script):
+    """The start of a command line: ``script``, which begins with OPEN_HOME, with its own mounts.
+
+    The script ends with ``exec "$@"``, which is the rest of the command line.
+    """
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    return ["unshare", "--mount"] + user + ["/bin/sh", "-c", script, "sh", closed_home()]
 
 
 def run(command, **options):

@@ -9,22 +9,12 @@ import struct
 
 import pytest
 
-from conftest import NOBODY, by_first_line, run
+from conftest import AS_NOBODY, OPEN_HOME, by_first_line, own_mounts, run
 from test_archive import COMPILED
 
-#: In a mount namespace of its own: lets others reach the Pythons below a closed home
-#: directory ($1, or ""), makes every mount read-only and runs the rest of its arguments.
-READ_ONLY = r"""
-set -e
-mount --make-rprivate /
-closed=$1; shift
-if [ -n "$closed" ]; then
-    mkdir -p /dev/shm/xha-pythons
-    mount --bind "$closed/.pyenv" /dev/shm/xha-pythons
-    mount -t tmpfs -o mode=755 none "$closed"
-    mkdir "$closed/.pyenv"
-    mount --bind /dev/shm/xha-pythons "$closed/.pyenv"
-fi
+#: In a mount namespace of its own: opens a closed home, makes every mount read-only and runs
+#: the rest of its arguments.
+READ_ONLY = OPEN_HOME + r"""
 while read -r _ place _; do
     mount -o remount,bind,ro "$place" 2>/dev/null || true
 done < /proc/self/mounts
@@ -53,24 +43,10 @@ refuse_memfd()
 """
 
 
-def closed_home():
-    """The home directory that holds the Pythons and that others cannot enter, or ""."""
-    home = os.path.expanduser("~")
-    inside = os.path.isdir(os.path.join(home, ".pyenv"))
-    return home if inside and not os.stat(home).st_mode & 0o001 else ""
-
-
 def read_only(command, user):
     """``command`` where every file system is read-only, as root or as nobody."""
-    if os.geteuid() != 0:
-        user = []  # whoever runs the tests is as little root as nobody
-    elif user == "nobody":
-        user = ["setpriv", "--reuid={}".format(NOBODY), "--regid={}".format(NOBODY),
-                "--clear-groups", "--no-new-privs"]
-    else:
-        user = []
-    own = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
-    return own + ["/bin/sh", "-c", READ_ONLY, "sh", closed_home()] + user + command
+    user = AS_NOBODY if user == "nobody" else []
+    return own_mounts(READ_ONLY) + user + command
 
 
 @pytest.mark.parametrize("user", ["root", "nobody"])
