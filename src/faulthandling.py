@@ -46,7 +46,7 @@ from xha.domains import Domains
 from xha.faultsteps import MEETINGS, TAKES_UP, Meeting, Step
 from xha.fencing import Fencing
 from xha.hostset import EMPTY, HostSet
-from xha.liveset import Picture, Verdict, merge, survival_test
+from xha.liveset import Picture, Verdict, merge, survival_test, views_agree
 from xha.published import NEVER, Phase
 from xha.startfacts import picture_of
 from xha.view import View
@@ -221,12 +221,12 @@ class FaultHandling:
         view = self._view
         if not view.settled:
             return None
-        agreed = self._views_agree()
+        picture = picture_of(view)
+        agreed = views_agree(picture)
         until_ms = self._entered_at_ms + timing.consistent_view_ms(view.common)
         if not agreed and now_ms < until_ms:
             view.wake(until_ms)
             return None
-        picture = picture_of(view)
         if not agreed:
             picture = merge(picture)
             view.log("fh-views-differ", ms=now_ms - self._entered_at_ms)
@@ -235,25 +235,6 @@ class FaultHandling:
         self._picture = picture
         view.frozen = True
         return Step.DECIDE_ENTER
-
-    def _views_agree(self) -> bool:
-        view = self._view
-        members = view.liveset
-        heard = view.heartbeat_domain & members
-        advancing = view.statefile_domain & members
-        for host in members.minus(view.me):
-            peer = view.peers[host]
-            if host in heard and not (
-                    peer.heartbeat is not None
-                    and peer.heartbeat.heartbeat_domain & members == heard
-                    and peer.heartbeat.statefile_domain & members == advancing):
-                return False
-            if host in advancing and not (
-                    peer.record is not None
-                    and peer.record.heartbeat_domain & members == heard
-                    and peer.record.statefile_domain & members == advancing):
-                return False
-        return True
 
     # ---- step 3: the survival test
 

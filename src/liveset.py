@@ -21,7 +21,7 @@ handler" (step 3), "Largest partition", "Merge".
 """
 
 import enum
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from xha.hostset import EMPTY, HostIndex, HostSet
 from xha.records import record
@@ -58,10 +58,31 @@ class Picture(NamedTuple):
     # The domains that each host published on the State-File.
     heartbeat_on_statefile: Tuple[HostSet, ...]
     statefile_on_statefile: Tuple[HostSet, ...]
-    # The State-File domain that each host published by heartbeat.
+    # The domains that each host published by heartbeat.
+    heartbeat_on_heartbeat: Tuple[HostSet, ...]
     statefile_on_heartbeat: Tuple[HostSet, ...]
     weights: Tuple[int, ...]
     excluded: HostSet
+    # Hosts of the liveset that are xhad peers, or may be: their records have no seal.
+    unsealed: HostSet
+
+
+def views_agree(picture: Picture) -> bool:
+    """Whether every host that is seen says on that path what this host sees itself.
+
+    All sets are cut to the liveset.
+    """
+    members = picture.liveset
+    heard = picture.heartbeat_domain & members
+    advancing = picture.statefile_domain & members
+    others = picture.everyone.minus(picture.me)
+    return all(
+        picture.heartbeat_on_heartbeat[host] & members == heard
+        and picture.statefile_on_heartbeat[host] & members == advancing
+        for host in heard & others) and all(
+        picture.heartbeat_on_statefile[host] & members == heard
+        and picture.statefile_on_statefile[host] & members == advancing
+        for host in advancing & others)
 
 
 def size(hosts: HostSet, weights: Tuple[int, ...]) -> int:
@@ -134,6 +155,11 @@ def poverty(row: HostSet, weights: Tuple[int, ...]) -> int:
     return sum(weights[host] for host in row) * 65536 + len(row) * 256 + (64 - lowest)
 
 
+def _confirmed(host: int, rows: Dict[HostIndex, HostSet]) -> HostSet:
+    """The hosts of a row of the matrix that say the same of the row's host."""
+    return HostSet(other for other in rows[HostIndex(host)] if host in rows[other])
+
+
 def merge(picture: Picture) -> Picture:
     """Reduce a picture whose views do not agree to hosts that all hear each other.
 
@@ -142,6 +168,12 @@ def merge(picture: Picture) -> Picture:
 
     Sets are cut to the liveset first: a host outside it is in no row, so a starting host
     whose record advances would otherwise empty the whole matrix.
+
+    A link counts when both its ends say so.  Spec 5 believes either end: a host that was cut
+    off so lately that it still publishes that it hears everybody then has the richest row, and
+    the rows of the healthy, which lack it, are taken away one by one until all must die.  Spec
+    13 demands both ends.  With an xhad peer in the liveset the rule is the one of spec 5, which
+    that peer follows: two rules for one matrix could let two sides win.
     """
     statefile = HostSet(
         host for host in picture.statefile_domain & picture.liveset
@@ -154,6 +186,8 @@ def merge(picture: Picture) -> Picture:
         published = (picture.heartbeat_domain if host == picture.me
                      else picture.heartbeat_on_statefile[host])
         rows[host] = published & picture.liveset & statefile
+    if not picture.unsealed:
+        rows = {host: _confirmed(host, rows) for host in rows}
     while rows:
         poorest = min(rows, key=lambda host: (poverty(rows[host], picture.weights), -host))
         if rows[poorest] | removed == picture.everyone:

@@ -132,6 +132,10 @@ def picture_of(view: View) -> Picture:
             view.statefile_domain if index == view.me
             else record.statefile_domain if record else EMPTY
             for index, record in enumerate(records)),
+        heartbeat_on_heartbeat=tuple(
+            view.heartbeat_domain if peer.index == view.me
+            else peer.heartbeat.heartbeat_domain if peer.heartbeat else EMPTY
+            for peer in view.peers),
         statefile_on_heartbeat=tuple(
             view.statefile_domain if peer.index == view.me
             else peer.heartbeat.statefile_domain if peer.heartbeat else EMPTY
@@ -139,4 +143,7 @@ def picture_of(view: View) -> Picture:
         weights=tuple(
             view.committed_weight if index == view.me else record.weight if record else 0
             for index, record in enumerate(records)),
-        excluded=view.excluded_hosts)
+        excluded=view.excluded_hosts,
+        unsealed=HostSet(record.host_index for record in records
+                         if record is not None and record.seal is None
+                         and record.host_index in view.liveset.minus(view.me)))

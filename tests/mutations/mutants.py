@@ -137,8 +137,10 @@ _mutant("largest-need-not-be-mutual", "the winner need not be heard",
          "    return best in picture.statefile_domain"))
 _mutant("merge-takes-the-richest-out", "max instead of min",
         ("liveset", "        poorest = min(rows,", "        poorest = max(rows,"))
+_mutant("one-end-of-a-link-is-believed", "a host that was cut off has the richest row of the merge",
+        ("liveset", "    if not picture.unsealed:\n", "    if False:\n"))
 _mutant("views-need-not-agree", "the survival test is made from whatever each happens to see",
-        ("faulthandling", "        agreed = self._views_agree()", "        agreed = True"))
+        ("faulthandling", "        agreed = views_agree(picture)", "        agreed = True"))
 _mutant("not-stable", "stale memory is exchanged: nobody waits for fresh signs",
         ("faulthandling", "            if view.peers[host].heard_at_ms < heard_after_ms:\n"
          "                return None\n", "            pass\n"),

@@ -17,13 +17,15 @@ SURVIVES = (Verdict.SEES_ALL, Verdict.LARGEST_PARTITION, Verdict.ALL_LOST_STATEF
 
 
 def picture(me, heard, advancing, access=None, weights=None, excluded=EMPTY, liveset=None,
-            told=None):
+            told=None,
+            unsealed=EMPTY):
     """What host ``me`` knows when every host publishes what it sees.
 
     Args:
         heard: for each host, whom it hears.
         advancing: for each host, whose records it sees advance (also by heartbeat).
         told: what each host says of the State-File by heartbeat, where that differs.
+        unsealed: hosts that are xhad peers.
     """
     count = len(heard)
     return Picture(
@@ -32,8 +34,8 @@ def picture(me, heard, advancing, access=None, weights=None, excluded=EMPTY, liv
         heartbeat_domain=heard[me], statefile_domain=advancing[me],
         statefile_access=me in advancing[me] if access is None else access,
         heartbeat_on_statefile=tuple(heard), statefile_on_statefile=tuple(advancing),
-        statefile_on_heartbeat=tuple(told or advancing),
-        weights=tuple(weights or (1,) * count), excluded=excluded)
+        heartbeat_on_heartbeat=tuple(heard), statefile_on_heartbeat=tuple(told or advancing),
+        weights=tuple(weights or (1,) * count), excluded=excluded, unsealed=unsealed)
 
 
 def splits(count):
@@ -260,8 +262,22 @@ def test_of_rows_that_are_equally_poor_the_highest_index_is_removed():
 
 def test_of_equal_rows_the_highest_index_is_removed():
     """Rows of 1 and 2 are equal and poorest; 2 goes, then 1 is whole."""
-    reduced = merge(picture(1, [ALL, hosts(1, 2), hosts(1, 2)], [ALL] * 3))
+    reduced = merge(picture(1, [ALL, hosts(1, 2), hosts(1, 2)], [ALL] * 3, unsealed=hosts(0)))
     assert reduced.heartbeat_on_statefile[2] == EMPTY
+
+
+def test_a_link_that_one_end_alone_claims_takes_nobody_down():
+    """0 is cut off and still writes that it hears all; 1 and 2 hear each other."""
+    heard = [ALL, hosts(1, 2), hosts(1, 2)]
+    reduced = merge(picture(1, heard, [ALL] * 3))
+    assert reduced.heartbeat_on_statefile == (EMPTY, hosts(1, 2), hosts(1, 2))
+    assert [decide(host, heard, [ALL] * 3) for host in range(3)] == [
+        Verdict.FENCE, Verdict.LARGEST_PARTITION, Verdict.LARGEST_PARTITION]
+
+
+def test_with_an_xhad_peer_one_end_of_a_link_is_believed_as_that_peer_does():
+    heard = [ALL, hosts(1, 2), hosts(1, 2)]
+    assert merge(picture(0, heard, [ALL] * 3, unsealed=hosts(1))).heartbeat_domain
 
 
 def test_hosts_that_are_removed_stay_in_the_statefile_domain():
