@@ -36,10 +36,12 @@ from xha.view import Peer, View
 class Domains:
     """Keeps the two domains of the view current."""
 
-    __slots__ = ("_view",)
+    __slots__ = ("_view", "_stuck")
 
     def __init__(self, view: View) -> None:
         self._view = view
+        # Taken out of the State-File domain by the fault handler that runs, though they advance.
+        self._stuck = EMPTY
 
     def evaluate(self, now_ms: int) -> None:
         """Recompute both domains at ``now_ms``; note losses."""
@@ -71,6 +73,7 @@ class Domains:
     def expel_advancing(self, host: int) -> None:
         """Take a host whose record advances, but which is stuck, out of the State-File domain."""
         view = self._view
+        self._stuck = self._stuck.plus(host)
         self._lost(view.statefile_domain, view.statefile_domain.minus(host))
         self._change_statefile(view.statefile_domain.minus(host))
 
@@ -125,6 +128,8 @@ class Domains:
     def _statefile(self, now_ms: int) -> None:
         view = self._view
         before = view.statefile_domain
+        if not view.join_blocked:
+            self._stuck = EMPTY
         blind = self._is_blind(now_ms)
         bits = 0
         for peer in view.peers:
@@ -147,10 +152,12 @@ class Domains:
     def _may_come_in(self, peer: Peer) -> bool:
         """Whether a host outside the State-File domain comes in when its record advances.
 
-        While the fault handler runs: a host of the liveset, until the picture is frozen.
+        While the fault handler runs: a host of the liveset, until the picture is frozen; but
+        not one that was taken out because it did not come to a rendezvous.
         """
         view = self._view
-        return not view.join_blocked or (not view.frozen and peer.index in view.liveset)
+        return not view.join_blocked or (
+            not view.frozen and peer.index in view.liveset and peer.index not in self._stuck)
 
     def _is_blind(self, now_ms: int) -> bool:
         """Whether this host has had no good reading for too long to judge who advances.

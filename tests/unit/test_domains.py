@@ -115,6 +115,18 @@ def test_while_the_fault_handler_runs_an_advancing_host_comes_in(liveset, frozen
     assert (2 in view.statefile_domain) is inside
 
 
+def test_a_host_put_out_as_stuck_stays_out_until_the_fault_handler_ends():
+    """It advances all the while: it would come in again in the same millisecond."""
+    view = domains(join_blocked=True)
+    kept = Domains(view)
+    kept.expel_advancing(2)
+    kept.evaluate(10000)
+    assert 2 not in view.statefile_domain
+    view.join_blocked = False
+    kept.evaluate(10000)
+    assert 2 in view.statefile_domain
+
+
 def test_when_it_is_me_that_goes_out_statefile_access_becomes_false():
     view = domains(advanced={0: 5000})
     assert 0 not in view.statefile_domain
