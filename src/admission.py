@@ -82,6 +82,7 @@ class Admission:
         A proposal of an instance that may still run is never taken back, even if its host has
         given up: another member may have admitted it on the strength of ours, and whoever lacks
         it then would accuse it.  What its host does not ask for any more is not granted, though.
+        A member that is not heard proposes nobody: its last word may be of a time long gone.
         """
         view = self._view
         if view.me not in view.liveset or view.join_blocked or not view.settled:
@@ -89,7 +90,8 @@ class Admission:
         for host in (view.proposed - view.liveset) & view.heartbeat_domain:
             members = view.liveset.minus(view.me)
             if self._proposes(view.peers[host], host) and all(
-                    self._proposes(view.peers[member], host) for member in members):
+                    self._proposes(view.peers[member], host) for member in members
+                    ) and members <= view.heartbeat_domain:
                 view.set_liveset(view.liveset.plus(host), view.proposed)
 
     @staticmethod

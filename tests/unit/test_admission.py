@@ -53,6 +53,8 @@ ADMITTED = [
     (dict(proposed_liveset=ALL), dict(), True, "I propose it in this very step"),
     (dict(proposed_liveset=ALL), dict(proposed=ALL, heartbeat_domain=PAIR), False,
      "it is not heard any more"),
+    (dict(proposed_liveset=ALL), dict(proposed=ALL, heartbeat_domain=hosts(0, 2)), False,
+     "the member is not heard any more: its word is old"),
 ]
 
 
