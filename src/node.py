@@ -21,7 +21,7 @@ from xha.actions import Watchdog
 from xha.config import Config
 from xha.errors import ExitCode, FormatError
 from xha.membership import Membership
-from xha.published import Heartbeat, LastWords, Reading, Section
+from xha.published import Heartbeat, LastWords, Proof, Reading, Section
 from xha.records import record
 
 #: A heartbeat composed longer ago than this, ms, has its ages brought up to date: survival
@@ -43,6 +43,17 @@ class Completion(NamedTuple):
     error: str
     # Of a read: for each section its bytes, or the text of the error that it gave.
     sections: Tuple[Union[bytes, str], ...]
+
+
+class Decoders(NamedTuple):
+    """How bytes that come in are read: who runs many hosts may share what identical bytes mean."""
+
+    heartbeat: Callable[[bytes, Optional[bytes]], Tuple[Heartbeat, Proof]]
+    host_section: Callable[[bytes, int], Section]
+
+
+#: Every host for itself.
+DECODERS = Decoders(heartbeat=hbformat.decode, host_section=sfformat.section_of_host)
 
 
 class World(abc.ABC):
@@ -108,8 +119,10 @@ class World(abc.ABC):
 class Node:
     """One host's core with its formats."""
 
-    def __init__(self, config: Config, core: Membership, world: World) -> None:
+    def __init__(self, config: Config, core: Membership, world: World,
+                 decoders: Decoders = DECODERS) -> None:
         self.core = core
+        self._decoders = decoders
         self._config = config
         self._world = world
         self._me = int(config.local.index)
@@ -151,7 +164,7 @@ class Node:
     def datagram(self, data: bytes, source: str, received_at_ms: int) -> None:
         """A datagram arrived."""
         try:
-            heartbeat, proof = hbformat.decode(data, self._key)
+            heartbeat, proof = self._decoders.heartbeat(data, self._key)
         except FormatError as error:
             self.step(events.DatagramRefused(
                 cause=str(getattr(error, "cause", "format")), source=source))
@@ -191,7 +204,7 @@ class Node:
         if known is not None and known[0] == data:
             return known[1]
         section = (sfformat.section_of_global(data) if index == 0
-                   else sfformat.section_of_host(data, index - 1))
+                   else self._decoders.host_section(data, index - 1))
         self._decoded[index] = (data, section)
         return section
 

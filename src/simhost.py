@@ -17,7 +17,7 @@ from xha.actions import Watchdog
 from xha.config import Config
 from xha.errors import ExitCode
 from xha.membership import Membership
-from xha.node import Completion, Node, World
+from xha.node import Completion, Decoders, Node, World
 from xha.published import NEVER, LastWords, WatchdogMode
 from xha.simdisk import Disk, Job, Way
 from xha.simtimeline import Clock, Timeline
@@ -66,12 +66,13 @@ class Host(World):
     """One host of the pool."""
 
     def __init__(self, timeline: Timeline, settings: Config, disk: Disk, clock: Clock,
-                 watcher: Watcher, draw: Callable[[], float]) -> None:
+                 watcher: Watcher, draw: Callable[[], float], decoders: Decoders) -> None:
         """Make a machine that is up, with no daemon.
 
         Args:
             draw: a number in [0, 1), of this host's own: what it does by chance.
         """
+        self._decoders = decoders
         self.index = int(settings.local.index)
         self.clock = clock
         self._timeline = timeline
@@ -129,7 +130,7 @@ class Host(World):
         wall_s = self.wall_ms() // 1000
         core = Membership(self._settings.common, self.index, self.now_ms(), wall_s, SOFTWARE,
                           WatchdogMode.HYPERVISOR, self.weight, self._offset_ms)
-        self.node = Node(self._settings, core, self)
+        self.node = Node(self._settings, core, self, self._decoders)
         self._dying = False
         self._wake(self._timeline.now_ms)
 

@@ -3,15 +3,21 @@
 A run is decided by its seed and by what is done to the pool: the same of both
 gives the same history, on any machine and any Python; ``digest`` is a
 fingerprint of every byte that was sent and written, and of all that was said.
+
+Everything that is sent and written is really encoded and really decoded, but
+identical bytes once only: all that receive a broadcast, or read a record,
+share what it means.
 """
 
+import functools
 import hashlib
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
-from xha import config, sfformat
+from xha import config, hbformat, sfformat
 from xha.actions import Log, Watchdog
 from xha.config import Config
 from xha.hostset import MAX_HOSTS
+from xha.node import Decoders
 from xha.published import (BLANK_RECORD, NO_MASTER, FencingMode, GlobalRecord, GlobalSeal,
                            PoolState, RecordSeal, WatchdogMode)
 from xha.simcheckers import Checkers
@@ -27,6 +33,9 @@ GENERATION = "11111111222233334444555555555555"
 QUICK = {"HeartbeatInterval": 1, "HeartbeatTimeout": 5, "StateFileInterval": 1,
          "StateFileTimeout": 5, "HeartbeatWatchdogTimeout": 5, "StateFileWatchdogTimeout": 8,
          "BootJoinTimeout": 60, "EnableJoinTimeout": 60}
+
+#: Different bytes whose meaning is remembered: more than are on their way, or lie on the disk.
+REMEMBERED = 256
 
 _BLANK_SEAL = RecordSeal(
     incarnation=0, software="", written_at_wall_ms=0, fencing=FencingMode.NONE,
@@ -99,12 +108,15 @@ class Pool(Watcher):
         self._sum = hashlib.sha256()
         self.network = Network(self.timeline, Dice("network {}".format(seed)).draw, self._deliver)
         self.disk = Disk(len(self.settings), self._sum.update)
+        decoders = Decoders(
+            heartbeat=functools.lru_cache(REMEMBERED)(hbformat.decode),
+            host_section=functools.lru_cache(REMEMBERED)(sfformat.section_of_host))
         for index, its_settings in enumerate(self.settings):
             drift = drift_ppm[index] if index < len(drift_ppm) else 0
             # No two clocks show the same: whoever compares them is found out.
             clock = Clock(self.timeline, 1000000 + 7919 * index, drift)
             self.hosts.append(Host(self.timeline, its_settings, self.disk, clock, self,
-                                   Dice("{}/{}".format(seed, index)).draw))
+                                   Dice("{}/{}".format(seed, index)).draw, decoders))
         #: The global record as it was initialised; the pool key follows from the seed.
         self.initial = GlobalRecord(
             generation_uuid=self.common.generation_uuid, pool_state=PoolState.INIT,
