@@ -1,28 +1,16 @@
-"""Make src/ importable as the package ``xha``, as it is in the archive.
-
-The three packages that xha uses (docopt, netifaces, crcmod) come from build/dependencies,
-where build.py has put the very files that go into the archive; without that folder, from
-wherever this Python has them.
-"""
-import importlib.util
+"""The sources as the package ``xha``; options and fixtures that all tests share."""
 import os
 import sys
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SRC = os.path.join(ROOT, "src")
-DEPENDENCIES = os.path.join(ROOT, "build", "dependencies")
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import sources  # noqa: E402  (it stands beside this file)
 
 # The tidiness of the code does not depend on who reads it, and the older readers know less.
 collect_ignore = [os.path.join("unit", "test_tidy.py")] if sys.version_info < (3, 8) else []
 
-if os.path.isdir(DEPENDENCIES):
-    sys.path.insert(0, DEPENDENCIES)
-spec = importlib.util.spec_from_file_location(
-    "xha", os.path.join(SRC, "__init__.py"), submodule_search_locations=[SRC])
-sys.modules["xha"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["xha"])
+sources.use(sources.SRC)
 
 
 def pytest_addoption(parser):
@@ -33,6 +21,6 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def archive():
     """The path of the built archive; ``XHA_PYZ`` names another than dist/xha.pyz."""
-    path = os.environ.get("XHA_PYZ") or os.path.join(ROOT, "dist", "xha.pyz")
+    path = os.environ.get("XHA_PYZ") or os.path.join(sources.ROOT, "dist", "xha.pyz")
     assert os.path.exists(path), path + " is missing: run `python3 build.py archive` first"
     return os.path.abspath(path)

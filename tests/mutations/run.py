@@ -1,19 +1,23 @@
-"""Prove that the simulator's checkers check: each mutant must be found by a random story.
+"""Prove that the simulator's checkers check: each mutant must be found.
 
     python3 tests/mutations/run.py [--jobs J] [--only NAME] [--limit 5000] [--first SEED]
-                                   [--control N] [--all]
+                                   [--control N] [--all] [--known] [--record]
 
-For each mutant (``mutants.py``), in a process of its own with a mutated copy of ``src/``, the
-stories of the seeds from ``--first`` on are told until one ends badly.  Then the seeds that found
-a mutant, and the first ``--control`` ones, are told with the sources as they are: all must end
-well.  Exits with 1 when a mutant survives ``--limit`` stories, or the control does not end well.
+For each mutant (``mutants.py``), in a process of its own with a mutated copy of ``src/``: first
+what found it the last time (``found.txt``), then, where its rooms have one, the exhaustive
+model of tests/models, then the stories of the seeds from ``--first`` on, until one ends badly.
+After that the seeds that found a mutant, and the first ``--control`` ones, are told with the
+sources as they are: all must end well.  Exits with 1 when a mutant survives ``--limit`` stories,
+or the control does not end well.
 
-Mutants that random stories are known not to find (``survives``) are told of, and run only with
-``--all`` or by their name; if one is found after all, that is said.
+``--known`` tries nothing but what found each mutant the last time, which is quick; ``--record``
+writes down what found them now.
+
+Mutants that nothing is known to find (``survives``) are told of, and run only with ``--all`` or
+by their name; if one is found after all, that is said.
 """
 import argparse
 import concurrent.futures
-import importlib.util
 import json
 import os
 import subprocess
@@ -21,33 +25,28 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(sys.path[0]))
 import mutants  # noqa: E402  (it stands beside this file, wherever this is called from)
+import sources  # noqa: E402
 
-DEPENDENCIES = os.path.join(os.path.dirname(mutants.SRC), "build", "dependencies")
+#: What found each mutant: its name, and the seed of a story or the name of a model.
+FOUND = os.path.join(os.path.dirname(os.path.abspath(__file__)), "found.txt")
 #: How many hosts the pools of the stories have.
 LEAST, MOST = 2, 6
-
-
-def use(src):
-    """Make a copy of ``src/`` importable as the package ``xha``, as tests/conftest.py does."""
-    if os.path.isdir(DEPENDENCIES):
-        sys.path.insert(0, DEPENDENCIES)
-    spec = importlib.util.spec_from_file_location(
-        "xha", os.path.join(src, "__init__.py"), submodule_search_locations=[src])
-    sys.modules["xha"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["xha"])
+#: Rooms whose rules a model of tests/models explores.
+MODELS = {"liveset": "test_survival_model", "masterlock": "test_masterlock_model"}
 
 
 def tell(src, seeds):
     """Tell stories until one ends badly; print what became of them, as JSON."""
-    use(src)
+    sources.use(src)
     from xha import simplan, simrun
     runs, found = 0, None
     for seed in seeds:
         runs += 1
         result = simrun.run(simplan.Plan(seed, LEAST, MOST).lines)
         if result.ending is not simrun.Ending.WELL:
-            found = {"seed": seed, "ending": result.ending.value, "text": result.text}
+            found = {"by": seed, "ending": result.ending.value, "text": result.text}
             break
     print(json.dumps({"runs": runs, "found": found}))
 
@@ -63,26 +62,69 @@ def told(src, seeds):
     return json.loads(child.stdout)
 
 
-def try_mutant(mutant, seeds):
-    """What became of the stories that a mutant took part in."""
+def explored(src, model):
+    """What became of a model that another process explores."""
+    child = subprocess.run(
+        [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
+         os.path.join(sources.ROOT, "tests", "models", model + ".py")],
+        env=dict(os.environ, XHA_SRC=src), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    if child.returncode not in (0, 1):
+        return {"runs": 0, "found": None, "error": child.stdout[-500:]}
+    failed = [line for line in child.stdout.splitlines() if line.startswith("FAILED")]
+    return {"runs": 0, "found": {"by": model, "ending": "model", "text": failed[0].split("::")[1]}
+            if child.returncode else None}
+
+
+def try_mutant(mutant, known, seeds):
+    """What finds a mutant: what is known to, a model, or one of the stories that are told."""
+    runs = 0
     with tempfile.TemporaryDirectory() as folder:
         src = os.path.join(folder, "src")
         mutants.write_copy(mutant, src)
-        return told(src, seeds)
+        tries = [known] if known else []
+        if seeds:
+            tries += [MODELS[room] for room in sorted({edit.room for edit in mutant.edits})
+                      if room in MODELS and MODELS[room] != known]
+        for one in tries + [seeds]:
+            result = (explored(src, one) if one in MODELS.values()
+                      else told(src, one if isinstance(one, list) else [int(one)]))
+            runs += result["runs"]
+            if result["found"] or "error" in result:
+                break
+    return dict(result, runs=runs)
 
 
-def hunt(chosen, seeds, jobs):
-    """Try mutants; say what became of each.  Returns: (seeds that found one, survivors)."""
-    seeds_used, survivors = set(), []
+def read_found():
+    """By mutant: what found it the last time."""
+    with open(FOUND) as stream:
+        rows = [line.split() for line in stream if line.strip() and not line.startswith("#")]
+    return {row[0]: row[1] for row in rows}
+
+
+def write_found(found):
+    """Keep the head of the file; write what found each mutant, in the order of their list."""
+    with open(FOUND) as stream:
+        head = [line for line in stream if line.startswith("#")]
+    rows = ["{:36} {}\n".format(one.name, found[one.name])
+            for one in mutants.MUTANTS if one.name in found]
+    with open(FOUND, "w") as stream:
+        stream.writelines(head + rows)
+
+
+def hunt(chosen, known, seeds, jobs):
+    """Try mutants; say what became of each.  Returns: (what found each, survivors)."""
+    by_name, survivors = {}, []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(try_mutant, mutant, seeds): mutant for mutant in chosen}
+        waiting = {pool.submit(try_mutant, mutant, known.get(mutant.name), seeds): mutant
+                   for mutant in chosen}
         for done in concurrent.futures.as_completed(waiting):
             mutant, result = waiting[done], done.result()
             found = result["found"]
             if found:
-                seeds_used.add(found["seed"])
-                text = "{}: {} (seed {}, run {})".format(
-                    found["ending"], found["text"], found["seed"], result["runs"])
+                by_name[mutant.name] = str(found["by"])
+                text = "{}: {} ({}, run {})".format(
+                    found["ending"], found["text"], found["by"], result["runs"])
                 if mutant.survives:
                     text += "  [was thought to survive]"
             else:
@@ -90,7 +132,7 @@ def hunt(chosen, seeds, jobs):
                 if not mutant.survives or "error" in result:
                     survivors.append(mutant.name)
             print("{:36} {}".format(mutant.name, text), flush=True)
-    return seeds_used, survivors
+    return by_name, survivors
 
 
 def control(seeds, jobs):
@@ -116,6 +158,9 @@ def main():
     parser.add_argument("--control", type=int, default=100, metavar="N",
                         help="stories of the unmutated sources, beside those that found one")
     parser.add_argument("--all", action="store_true", help="those that are known to survive too")
+    parser.add_argument("--known", action="store_true",
+                        help="try only what found each mutant the last time")
+    parser.add_argument("--record", action="store_true", help="write down what found them")
     parser.add_argument("--tell", help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.tell:
@@ -123,11 +168,15 @@ def main():
         return 0
     chosen = [mutants.named(name) for name in words.only or ()] or [
         mutant for mutant in mutants.MUTANTS if words.all or not mutant.survives]
-    used, survivors = hunt(
-        chosen, list(range(words.first, words.first + words.limit)), words.jobs)
+    known = read_found()
+    seeds = [] if words.known else list(range(words.first, words.first + words.limit))
+    found, survivors = hunt(chosen, known, seeds, words.jobs)
+    if words.record:
+        write_found(dict(known, **found))
     for mutant in mutants.MUTANTS:
         if mutant.survives and mutant not in chosen:
             print("{:36} not run: {}".format(mutant.name, mutant.survives))
+    used = {int(by) for by in found.values() if by.isdigit()}
     well = control(sorted(used | set(range(words.first, words.first + words.control))),
                    words.jobs)
     print("{} mutants, {} survive{}".format(
