@@ -18,7 +18,7 @@ are known by their State-File record, which only a root of the pool can write.
 
 from typing import Dict, Optional, Tuple
 
-from xha import events
+from xha import events, rest
 from xha.published import NEVER, FencingMode, Heartbeat, Proof
 from xha.view import Peer, View
 
@@ -35,7 +35,7 @@ MAX_WARNINGS = 256
 class Acceptance:
     """The checks on datagrams, and what is remembered for them."""
 
-    __slots__ = ("_view", "_warned_at_ms", "counts", "enabled", "_generation_uuid")
+    __slots__ = ("_view", "_warned_at_ms", "counts", "enabled", "news", "_generation_uuid")
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -45,6 +45,8 @@ class Acceptance:
         self.counts = {}  # type: Dict[str, int]
         #: Receiving begins with the first good reading of the State-File.
         self.enabled = False
+        #: The last heartbeat that was taken over is not a mere repetition.
+        self.news = True
 
     def refuse(self, now_ms: int, cause: str, source: str) -> None:
         """Count a dropped datagram; warn about its cause and sender once a day."""
@@ -149,6 +151,7 @@ class Acceptance:
     def _take_over(self, peer: Peer, heartbeat: Heartbeat, received_at_ms: int) -> None:
         view = self._view
         before = peer.heartbeat
+        self.news = not rest.repeats(view, peer, heartbeat)
         peer.heartbeat = heartbeat
         peer.heard_at_ms = received_at_ms
         peer.heard_since_ms = min(view.listened_at_ms, received_at_ms)
@@ -157,7 +160,8 @@ class Acceptance:
             peer.own_member_at_ms = received_at_ms
         if heartbeat.sr2:
             view.sr2_seen_at_ms = received_at_ms
-        self._tell(peer, before, heartbeat)
+        if self.news:
+            self._tell(peer, before, heartbeat)
 
     def _tell(self, peer: Peer, before: Optional[Heartbeat], heartbeat: Heartbeat) -> None:
         """Say what an operator wants to know of another host, once for each change."""

@@ -21,7 +21,8 @@ The order within a step matters and is the argument of its safety:
 Between steps nothing is "in the middle".  ``wake_at_ms`` says when to step at
 the latest, even if nothing happens.  So a ``Tick`` that comes before that
 instant, when the last step left the rooms at rest and no gap was noticed or
-digested, changes nothing, and costs nothing.
+digested, changes nothing, and costs nothing.  Other steps that bring no news
+do not ask the rooms of 3 either (``rest``).
 
 Source: spec 5.
 """
@@ -47,6 +48,7 @@ from xha.published import (NEVER, Fault, GlobalRecord, Phase, PoolState, Reading
                            WatchdogMode)
 from xha.repair import Repair
 from xha.requests import Requests
+from xha.rest import Rest
 from xha.sfcycle import Cycle
 from xha.sfrecords import release_withheld
 from xha.snapshot import Snapshot
@@ -100,6 +102,9 @@ class Membership:
         self._lock_due = False
         self._summoned = False
         self._in_vain = False
+        # The event changed what the rooms decide from.
+        self._news = True
+        self._rest = Rest(view)
         # A whole step was taken: until ``wake_at_ms`` nothing happens by itself.
         self._rested = False
         self.statefile_meter = Meter()
@@ -109,14 +114,15 @@ class Membership:
     def _table(self) -> Dict[type, Callable[[int, Any], None]]:
         """What each kind of event does."""
         return {
-            events.Tick: self._tick,
+            # Time passed: the rooms look for themselves.
+            events.Tick: lambda now_ms, event: None,
             events.HeartbeatReceived: self._heartbeat_received,
             events.DatagramRefused: self._datagram_refused,
             events.HeartbeatsSent: self._heartbeats_sent,
             events.RecordWritten: self._record_written,
-            events.GlobalWritten: self._global_written,
+            events.GlobalWritten: lambda now_ms, event: self._cycle.global_written(event.error),
             events.RepairWritten: self._repair_written,
-            events.StateFileRead: self._statefile_read,
+            events.StateFileRead: lambda now_ms, event: self._cycle.read(event.reading),
             events.WatchdogFailed: self._watchdog_failed,
             events.ArmingFailed: self._arming_failed,
             events.ProposeMasterRequested: self._propose,
@@ -148,28 +154,33 @@ class Membership:
         if view.ended:
             return view.out
         ticked = isinstance(event, events.Tick)
-        drained = isinstance(event, events.Tick) and event.drained
+        sent = isinstance(event, events.HeartbeatsSent)
         settled = view.settled
-        self._stall.stepped(now_ms, drained)
-        if (ticked and self._rested and view.settled == settled and not view.out
-                and not view.burst_wanted
-                and (view.wake_at_ms == NEVER or now_ms < view.wake_at_ms)):
+        self._stall.stepped(now_ms, isinstance(event, events.Tick) and event.drained)
+        unmoved = (self._rested and view.settled == settled and not view.out
+                   and not view.burst_wanted)
+        if ticked and unmoved and (view.wake_at_ms == NEVER or now_ms < view.wake_at_ms):
             return view.out
         self._in_vain = False
+        self._news = not ticked and not sent
         self._on[type(event)](now_ms, event)
         if self._in_vain:
             # A refused datagram changes nothing but counters: a flood of them must be cheap.
             return view.out
         view.wake_at_ms = NEVER
         self._rested = True
+        looks = self._news or not unmoved or not self._rest.lasts(now_ms)
         if not view.ended:
             if self._invalidation is None:
-                self._settle(now_ms)
-                self._beat.step(now_ms, isinstance(event, events.Tick),
-                                isinstance(event, events.HeartbeatsSent))
+                if looks:
+                    self._settle(now_ms)
+                else:
+                    self._rest.go_on()
+                    self._fencing.check(now_ms)
+                self._beat.step(now_ms, ticked, sent)
             else:
                 self._watch_invalid(now_ms)
-            self._cycle.step(now_ms)
+            self._cycle.step(now_ms, looks)
         return self._close(now_ms)
 
     def snapshot(self, now_ms: int) -> Snapshot:
@@ -206,6 +217,7 @@ class Membership:
         self._lock_due = False
         self._requests.expire(now_ms)
         self._fencing.weigh_evidence(now_ms)
+        self._rest.begin(self._lock.waiting)
         self._fencing.check(now_ms)
 
     def _state(self) -> Tuple[object, ...]:
@@ -302,9 +314,6 @@ class Membership:
 
     # ---- events
 
-    def _tick(self, now_ms: int, event: events.Tick) -> None:
-        """Time passed: the rooms look for themselves."""
-
     def _heartbeat_received(self, now_ms: int, event: events.HeartbeatReceived) -> None:
         view = self._view
         peer = self._acceptance.accept(now_ms, event)
@@ -322,6 +331,7 @@ class Membership:
             view.set_sr2(now_ms, True)
         if heartbeat.phase >= Phase.FHREADY and peer.index in view.liveset:
             self._summoned = True  # A later phase than FHREADY: those datagrams were lost.
+        self._news = self._acceptance.news or self._summoned
 
     def _datagram_refused(self, now_ms: int, event: events.DatagramRefused) -> None:
         self._acceptance.refuse(now_ms, event.cause, event.source)
@@ -332,19 +342,14 @@ class Membership:
         self.heartbeat_meter.note(self._beat.lateness_ms)
 
     def _record_written(self, now_ms: int, event: events.RecordWritten) -> None:
+        self._news = bool(event.error)
         self._cycle.record_written(event.issued_at_ms, event.completed_at_ms, event.error)
-
-    def _global_written(self, now_ms: int, event: events.GlobalWritten) -> None:
-        self._cycle.global_written(event.error)
 
     def _repair_written(self, now_ms: int, event: events.RepairWritten) -> None:
         if event.error:
             self._view.log("statefile-repair-failed", reason=event.error)
         else:
             self._view.log("statefile-record-repaired", host=event.host)
-
-    def _statefile_read(self, now_ms: int, event: events.StateFileRead) -> None:
-        self._cycle.read(event.reading)
 
     def _watchdog_failed(self, now_ms: int, event: events.WatchdogFailed) -> None:
         self._view.log("watchdog-refresh-failed", watchdog=event.watchdog, reason=event.error)

@@ -100,21 +100,18 @@ class Cycle:
 
     # ---- time
 
-    def step(self, now_ms: int) -> None:
-        """Begin what is due."""
+    def step(self, now_ms: int, news: bool = True) -> None:
+        """Begin what is due; without ``news`` nobody's wish to accelerate has changed."""
         view = self._view
         if view.ended:
             return
-        accelerated = view.statefile_access and (bool(view.accelerate_reasons) or any(
-            self._asks(view.peers[host]) for host in view.heartbeat_domain))
-        if accelerated != view.accelerated:
-            view.accelerated = accelerated
-            view.log("statefile-accelerated", accelerated="yes" if accelerated else "no")
+        if news:
+            self._choose_pace()
         if self._state is State.RETRYING and now_ms >= self._retry_at_ms:
             self._read()
         if self._state is State.IDLE:
             due_ms = self._next_at_ms
-            if accelerated:
+            if view.accelerated:
                 due_ms = min(due_ms, self._started_at_ms + timing.ACCELERATED_CYCLE_MS)
             if now_ms >= due_ms:
                 self._begin(now_ms)
@@ -124,6 +121,14 @@ class Cycle:
             view.wake(self._retry_at_ms)
         if view.incarnation == 0:
             self._check_start(now_ms)
+
+    def _choose_pace(self) -> None:
+        view = self._view
+        accelerated = view.statefile_access and (bool(view.accelerate_reasons) or any(
+            self._asks(view.peers[host]) for host in view.heartbeat_domain))
+        if accelerated != view.accelerated:
+            view.accelerated = accelerated
+            view.log("statefile-accelerated", accelerated="yes" if accelerated else "no")
 
     def soon(self) -> None:
         """Begin the next cycle at the next step, but so hurried only once in 0.4 s.

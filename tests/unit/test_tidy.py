@@ -18,7 +18,7 @@ VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", 
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
-        "ruletwo", "startfacts", "echoes"}
+        "ruletwo", "startfacts", "echoes", "rest"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
