@@ -220,6 +220,8 @@ class Node:
     def _dated_heartbeat(self, heartbeat: Heartbeat) -> Heartbeat:
         seal = heartbeat.seal
         assert seal is not None
+        if seal.last_words is None:
+            return heartbeat
         return heartbeat._replace(seal=seal._replace(last_words=self._dated(seal.last_words)))
 
     def _dated(self, words: Optional[LastWords]) -> Optional[LastWords]:

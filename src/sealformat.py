@@ -80,6 +80,9 @@ FIELDS_OFFSET = SEAL_OFFSET + _HEAD.size
 
 _BLANK_TAIL = bytes(RECORD_BYTES - SEAL_OFFSET)
 _BLANK_WORDS = bytes(LAST_WORDS_BYTES)
+_UNPRINTABLE = bytes(byte for byte in range(256) if not 32 <= byte <= 126)
+#: What stands for each byte of a text: itself, if it is printable.
+_SHOWN = bytes(byte if byte not in _UNPRINTABLE else ord("?") for byte in range(256))
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -142,7 +145,7 @@ def judge_seal(data: bytes, base_checksum: int) -> SealState:
 
 def pack_text(text: str, size: int) -> bytes:
     """``text`` as ``size`` bytes of printable ASCII, cut with ``...`` or padded with NUL."""
-    data = "".join(char if " " <= char <= "~" else "?" for char in text).encode("ascii")
+    data = text.encode("ascii", "replace").translate(_SHOWN)
     if len(data) > size:
         data = data[:size - 3] + b"..."
     return data.ljust(size, b"\0")
@@ -150,7 +153,7 @@ def pack_text(text: str, size: int) -> bytes:
 
 def unpack_text(data: bytes) -> str:
     """The printable ASCII of a field up to its first NUL; other bytes are left out."""
-    return "".join(chr(byte) for byte in data.split(b"\0", 1)[0] if 32 <= byte <= 126)
+    return data.split(b"\0", 1)[0].translate(None, _UNPRINTABLE).decode("ascii")
 
 
 def pack_last_words(words: Optional[LastWords]) -> bytes:
