@@ -1,6 +1,6 @@
 """The heartbeat network: each direction between two hosts is a link of its own."""
 
-from typing import Callable, Dict, Iterable, Set, Tuple
+from typing import Callable, Dict, Iterable, Sequence, Set, Tuple
 
 from xha.simtimeline import Timeline
 
@@ -60,6 +60,16 @@ class Network:
         self.damaged.clear()
         self.delays.clear()
 
+    def broadcast(self, sender: int, receivers: Sequence[int], datagram: bytes,
+                  sent_at_ms: int) -> None:
+        """Deliver a datagram to each of them when, and if, it arrives there."""
+        if self.cuts or self.loss or self.doubled or self.damaged or self.delays:
+            for receiver in receivers:
+                self.carry(sender, receiver, datagram, sent_at_ms)
+        else:
+            self._timeline.after(
+                LATENCY_MS, self._arrive_everywhere, sender, receivers, datagram, sent_at_ms)
+
     def carry(self, sender: int, receiver: int, datagram: bytes, sent_at_ms: int) -> None:
         """Deliver a datagram when, and if, it arrives; ``sent_at_ms`` travels with it."""
         direction = (sender, receiver)
@@ -82,6 +92,11 @@ class Network:
         damaged = bytearray(datagram)
         damaged[bit // 8] ^= 1 << bit % 8
         return bytes(damaged)
+
+    def _arrive_everywhere(self, sender: int, receivers: Sequence[int], datagram: bytes,
+                           sent_at_ms: int) -> None:
+        for receiver in receivers:
+            self._arrive((sender, receiver), datagram, sent_at_ms)
 
     def _arrive(self, direction: Direction, datagram: bytes, sent_at_ms: int) -> None:
         if direction not in self.cuts:

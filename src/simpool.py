@@ -188,10 +188,9 @@ class Pool(Watcher):
     def carry(self, sender: int, datagram: bytes) -> None:
         """Send a datagram to every other host."""
         self._sum.update(datagram)
-        sent_at_ms = self.hosts[sender].sent_at_ms
-        for receiver in range(len(self.hosts)):
-            if receiver != sender:
-                self.network.carry(sender, receiver, datagram, sent_at_ms)
+        self.network.broadcast(
+            sender, [host.index for host in self.hosts if host.index != sender], datagram,
+            self.hosts[sender].sent_at_ms)
 
     def tell(self, host: Host, kind: str, content: Any) -> None:
         """Add to the history."""
