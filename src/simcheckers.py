@@ -46,6 +46,8 @@ class Checkers:
         self._apart_ms = {}  # type: Dict[Tuple[int, int], int]
         self._livesets = {}  # type: Dict[int, HostSet]
         self._seen = {}  # type: Dict[int, Tuple[object, ...]]
+        # By host that is up and guarded: all that was looked at last.
+        self._looked_at = {}  # type: Dict[int, Tuple[object, ...]]
         # By member: its view, which outlives its daemon; and the phase that was seen last.
         self._views = {}  # type: Dict[int, View]
         self._phases = {}  # type: Dict[int, Phase]
@@ -71,6 +73,14 @@ class Checkers:
         Only armed hosts count: a disarmed host promises nothing, and drops nobody.
         """
         view = host.view
+        if view is not None and host.guarded and host.up and not (
+                host.timers.frozen or self._apart_ms):
+            looked_at = (view, view.phase, view.fencing, view.liveset, view.holding)
+            if self._looked_at.get(host.index) == looked_at:
+                return
+            self._looked_at[host.index] = looked_at
+        else:
+            self._looked_at.pop(host.index, None)
         self._closes_no_armed_timers(host)
         self._drops_nobody_when_disarmed(host)
         if not host.guarded:
