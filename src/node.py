@@ -152,14 +152,15 @@ class Node:
     def step(self, event: events.Event) -> None:
         """Take one event, and what follows from it at once."""
         waiting = [event]
-        while waiting:
-            for action in self.core.step(self._world.now_ms(), waiting.pop(0)):
+        for following in waiting:
+            for action in self.core.step(self._world.now_ms(), following):
                 self._perform[type(action)](action)
                 if self._arming_failed:
                     break   # What follows would tell the others that this host is online.
             self._arming_failed = False
-            waiting.extend(self._feedback)
-            self._feedback = []
+            if self._feedback:
+                waiting.extend(self._feedback)
+                self._feedback = []
 
     def datagram(self, data: bytes, source: str, received_at_ms: int) -> None:
         """A datagram arrived."""

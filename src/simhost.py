@@ -37,6 +37,8 @@ EPOCH_S = 1700000000
 
 SOFTWARE = "xha sim"
 
+_TICK = events.Tick()
+
 
 class Watcher(abc.ABC):
     """Who is told what a host does."""
@@ -266,7 +268,7 @@ class Host(World):
         completions, self._completions = self._completions, []
         for completion in completions:
             node.completed(completion)
-        node.step(events.Tick())
+        node.step(_TICK)
         self._after_turn()
 
     def _after_turn(self) -> None:

@@ -32,7 +32,7 @@ class Stall:
     """Notices gaps in this host's own attention."""
 
     __slots__ = ("_view", "_stepped_at_ms", "_gaps_ms", "_off", "_undrained", "_gap_ended_ms",
-                 "_longest_ms", "_ticked_at_ms")
+                 "_longest_ms", "_stall_gap_ms", "_ticked_at_ms")
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -42,6 +42,7 @@ class Stall:
         self._off = False
         self._undrained = False
         self._gap_ended_ms = NEVER
+        self._stall_gap_ms = timing.stall_gap_ms(view.common)
         self._longest_ms = timing.patience_ms(view.common)
         self._ticked_at_ms = NEVER
 
@@ -54,7 +55,7 @@ class Stall:
             # taking the datagrams in and reading the clock.
             self._view.listened_at_ms = self._ticked_at_ms
             self._ticked_at_ms = now_ms
-        if last != NEVER and now_ms - last >= timing.stall_gap_ms(self._view.common):
+        if last != NEVER and now_ms - last >= self._stall_gap_ms:
             if self._count(now_ms, now_ms - last, "the daemon was not run"):
                 for peer in self._view.peers:
                     if peer.heard_at_ms != NEVER:
