@@ -6,6 +6,7 @@ iterates in index order on every Python, so nothing that is decided from it
 can depend on a hash seed.
 """
 
+import functools
 from typing import Iterable, Iterator, NewType
 
 HostIndex = NewType("HostIndex", int)
@@ -30,11 +31,12 @@ class HostSet:
             bits |= 1 << host
         self.bits = bits
 
-    @classmethod
-    def of_bits(cls, bits: int) -> "HostSet":
+    @staticmethod
+    @functools.lru_cache(maxsize=1024)
+    def of_bits(bits: int) -> "HostSet":
         """The set whose member j is bit j of ``bits`` (64 bits)."""
         assert 0 <= bits <= _FULL, bits
-        made = cls.__new__(cls)
+        made = HostSet()
         made.bits = bits
         return made
 
