@@ -158,12 +158,14 @@ class Way:
             # Spec 3 assumes that storage does not lie: the timers believe it.
             self._prove(job, issued_at_ms)
             return ""
+        # An xhad writes the beginning of a section; what stands behind it stays.
+        data = job.data + old[len(job.data):]
         if self.torn_after is not None:
             whole = self.torn_after * SECTOR_BYTES
-            self._disk.sections[job.section] = job.data[:whole] + old[whole:]
+            self._disk.sections[job.section] = data[:whole] + old[whole:]
             self.torn_after = None
             return EIO
-        self._disk.sections[job.section] = job.data
+        self._disk.sections[job.section] = data
         self._disk.note(job.data)
         self._prove(job, issued_at_ms)
         return EIO if self.fault == "false write error" else ""
