@@ -10,7 +10,7 @@ the real one: every datagram that waits, every access that ended, then a tick.
 
 import abc
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 
 from xha import actions, events, timing
 from xha.actions import Watchdog
@@ -22,6 +22,7 @@ from xha.published import NEVER, LastWords, WatchdogMode
 from xha.simdisk import Disk, Job, Way
 from xha.simtimeline import Clock, Timeline
 from xha.simtimers import Timers
+from xha.simxhad import Xhad
 from xha.view import View
 
 #: Datagrams that a socket holds for a daemon that does not take them.
@@ -82,7 +83,9 @@ class Host(World):
         self._watcher = watcher
         self._draw = draw
         self.way = Way(timeline, clock, disk, self._completed)
-        self.node = None  # type: Optional[Node]
+        #: The machine has the original's daemon, not ours.
+        self.runs_xhad = False
+        self.node = None  # type: Optional[Union[Node, Xhad]]
         #: The machine runs.
         self.up = True
         #: The daemon said that peers may count on its reset, and has not taken that back.
@@ -129,12 +132,17 @@ class Host(World):
             return
         self.timers.stop()
         self.heard = {}
+        self.node = self._daemon()
+        self._dying = False
+        self._wake(self._timeline.now_ms)
+
+    def _daemon(self) -> Union[Node, Xhad]:
+        if self.runs_xhad:
+            return Xhad(self._settings, self, self.weight, self._offset_ms)
         wall_s = self.wall_ms() // 1000
         core = Membership(self._settings.common, self.index, self.now_ms(), wall_s, SOFTWARE,
                           WatchdogMode.HYPERVISOR, self.weight, self._offset_ms)
-        self.node = Node(self._settings, core, self, self._decoders)
-        self._dying = False
-        self._wake(self._timeline.now_ms)
+        return Node(self._settings, core, self, self._decoders)
 
     def crash(self) -> None:
         """The power fails."""
@@ -223,11 +231,6 @@ class Host(World):
             self._wake(self._timeline.now_ms)
 
     # ---- what it is
-
-    @property
-    def core(self) -> Optional[Membership]:
-        """The core, while a daemon runs."""
-        return self.node.core if self.node is not None else None
 
     @property
     def view(self) -> Optional[View]:

@@ -31,7 +31,7 @@ PARAMETERS = {"t1": "HeartbeatInterval", "T1": "HeartbeatTimeout", "t2": "StateF
 #: What the first line may say of a pool, and how each value is written.
 _WORDS = dict({name: r"\d{1,9}" for name in PARAMETERS}, T=r"\d{1,9}", seed=r"\d{1,18}",
               clocks=r"-?\d{1,6}(,-?\d{1,6})*", weights=r"\d{1,5}(,\d{1,5})*", started="",
-              reset=r"\d{1,9}", boot=r"\d{1,9}(\.\d+)?")
+              reset=r"\d{1,9}", boot=r"\d{1,9}(\.\d+)?", xhad=r"all|[\w.:-]+(\s*,\s*[\w.:-]+)*")
 
 #: How a moment, or a time, is written: seconds.
 _SECONDS = r"(\d{1,9}(?:\.\d+)?)"
@@ -114,7 +114,10 @@ class Director(Deeds):
     # ---- the pool
 
     def make(self, hosts: str, rest: str) -> None:
-        """pool of 3[; started][; weights 1,1,5][; T 60][; T1 30][; seed 7][; clocks 500,-500]"""
+        """pool of 3[; started][; weights 1,1,5][; T 60][; T1 30][; seed 7][; clocks 500,-500]
+
+        ``xhad 1,2``: these hosts run the original's daemon.
+        """
         words = dict(part.strip().partition(" ")[::2] for part in rest.split(";") if part.strip())
         if not set(words) <= set(_WORDS):
             raise ScriptError("a pool has no {}; it has {}".format(
@@ -142,6 +145,8 @@ class Director(Deeds):
                 host.weight = int(weights[index])
             pool.checkers.note_weight(index, host.weight)
             host.timers.reset_ms = int(words.get("reset", "0"))
+        for index in self.hosts(words["xhad"]) if "xhad" in words else ():
+            pool.hosts[index].runs_xhad = True
         if "boot" in words:
             pool.boots_after_ms = _ms(words["boot"])
         if "started" in words:

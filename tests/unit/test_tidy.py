@@ -33,7 +33,9 @@ SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "si
              "simcheckers", "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
              "simplan", "simrun", "simoutcome", "simcause", "simtext", "simwords", "simreduce",
              "simsum",
-             "simpage", "simdrawing", "simstyle"}
+             "simpage", "simdrawing", "simstyle",
+             "simxhad", "simxhadshared", "simxhaddisk", "simxhadstart", "simxhadfault",
+             "simxhadlock"}
 
 # layer       may import                                   because
 LAYERS = [
