@@ -8,6 +8,10 @@ timers are those of spec 3, 4 and 5 ("SR2").
 A drop must not be right by luck.  Survivors cannot tell a host that lost its power from one that
 is cut off and runs until its State-File timer ends it: so a host that died is counted as alive
 until that timer, as it stood, would have run out.
+
+Hosts that run the original's daemon break promises by faults of their own, which are known (spec
+14) and not ours to mend.  Those are noted, not raised: only where every host that decided wrong
+runs it.  A promise that one of our hosts breaks is broken, whoever else is in the pool.
 """
 
 from typing import Callable, Dict, List, Sequence, Set, Tuple
@@ -37,9 +41,19 @@ class LivenessMissed(Exception):
 class Checkers:
     """Looks at every host whose core may have changed."""
 
-    def __init__(self, hosts: Sequence[Host], common: Common, now_ms: Callable[[], int]) -> None:
-        """``now_ms``: the world's time."""
+    def __init__(self, hosts: Sequence[Host], common: Common, now_ms: Callable[[], int],
+                 note: Callable[[Host, str], None]) -> None:
+        """Look at ``hosts``.
+
+        Args:
+            now_ms: the world's time.
+            note: told of each fault of the original, and of whom.
+        """
         self._hosts = hosts
+        self._note = note
+        self._noted = set()  # type: Set[str]
+        # The armed hosts that hold the lock, in the order in which they came to it.
+        self._holders = []  # type: List[int]
         self._common = common
         self._now_ms = now_ms
         # Pairs of members that are not in each other's livesets, since when.
@@ -110,6 +124,14 @@ class Checkers:
         self._note_strangers(host)
         self._one_master()
 
+    def _accuse(self, culprits: Sequence[int], text: str) -> None:
+        """Raise Breach; where only the original's daemon decided wrong, note that once."""
+        if not all(self._hosts[index].runs_xhad for index in culprits):
+            raise Breach(text)
+        if text not in self._noted:
+            self._noted.add(text)
+            self._note(self._hosts[culprits[0]], text)
+
     # ---- 1 to 3
 
     def _dropped_hosts_are_dead(self, host: Host, dropped: HostSet) -> None:
@@ -117,10 +139,10 @@ class Checkers:
         for index in dropped:
             self.drops.append((self._now_ms(), host.index, index))
             if self._hosts[index].dangerous:
-                raise Breach("host {} dropped host {}, which still runs".format(
+                self._accuse([host.index], "host {} dropped host {}, which still runs".format(
                     host.index, index))
             early_ms = self._would_run_until_ms(self._hosts[index]) - self._now_ms()
-            if early_ms > 0:
+            if early_ms > 0 and not host.runs_xhad:
                 raise Breach("host {} dropped host {} {} ms before it could know that it was "
                              "dead".format(host.index, index, early_ms))
 
@@ -146,9 +168,10 @@ class Checkers:
         for other in self._members():
             assert other.view is not None
             if not other.view.liveset & host.view.liveset:
-                raise Breach("hosts {} and {} have disjoint livesets {} and {}".format(
-                    host.index, other.index, host.view.picture(host.view.liveset),
-                    host.view.picture(other.view.liveset)))
+                self._accuse([host.index, other.index], (
+                    "hosts {} and {} have disjoint livesets {} and {}".format(
+                        host.index, other.index, host.view.picture(host.view.liveset),
+                        host.view.picture(other.view.liveset))))
 
     def _note_strangers(self, host: Host) -> None:
         """Two members that both go on without the other are two pools."""
@@ -167,14 +190,17 @@ class Checkers:
             if not members.issuperset(pair):
                 del self._apart_ms[pair]
             elif self._now_ms() - since_ms > ACQUAINTED_MS:
-                raise Breach("hosts {} and {} both go on without the other".format(*pair))
+                self._accuse(pair, "hosts {} and {} both go on without the other".format(*pair))
 
     def _one_master(self) -> None:
         """At most one unfenced armed host believes that it holds the master lock."""
         holders = [host.index for host in self._members()
                    if host.view is not None and host.view.holding]
+        before = [index for index in self._holders if index in holders]
+        self._holders = before + [index for index in holders if index not in before]
         if len(holders) > 1:
-            raise Breach("hosts {} all hold the master lock".format(holders))
+            # Who came first was right.
+            self._accuse(self._holders[1:], "hosts {} all hold the master lock".format(holders))
 
     # ---- 5: who puts out whom, and what ends a host
 
@@ -186,8 +212,9 @@ class Checkers:
             return
         for index in view.liveset - view.proposed:
             if self._hosts[index].dangerous and not view.peers[index].excluded:
-                raise Breach("host {} declares survival rule 2 without host {}, which runs".format(
-                    host.index, index))
+                self._accuse([host.index], (
+                    "host {} declares survival rule 2 without host {}, which runs".format(
+                        host.index, index)))
 
     def _drops_nobody_when_disarmed(self, host: Host) -> None:
         """A host that nothing resets never drops others (spec 5, "Fencing")."""
@@ -198,7 +225,7 @@ class Checkers:
         before = self._disarmed.get(host.index, view.liveset)
         self._disarmed[host.index] = view.liveset
         if before - view.liveset:
-            raise Breach("host {} is disarmed, and dropped hosts {}".format(
+            self._accuse([host.index], "host {} is disarmed, and dropped hosts {}".format(
                 host.index, view.picture(before - view.liveset)))
 
     def _closes_no_armed_timers(self, host: Host) -> None:
@@ -206,18 +233,25 @@ class Checkers:
         last = self._views.get(host.index)
         if (host.view is None and last is not None and last.pool_state is PoolState.ACTIVE
                 and host.up and not host.guarded):
-            raise Breach("the daemon of host {} ended armed, and nothing resets the host".format(
-                host.index))
+            self._accuse([host.index], (
+                "the daemon of host {} ended armed, and nothing resets the host".format(
+                    host.index)))
 
     # ---- the timers
 
     def check_timer(self, host: Host, watchdog: Watchdog, expires_at_ms: int) -> None:
-        """Raise Breach if a timer is moved beyond what the world has proven (spec 3, 4, 5)."""
+        """Raise Breach if a timer is moved beyond what the world has proven (spec 3, 4, 5).
+
+        The original moves its timers by its clock: it never promised more.
+        """
+        if watchdog is Watchdog.STATEFILE:
+            self._stands_ms[host.index] = expires_at_ms
+        if host.runs_xhad:
+            return
         if watchdog is Watchdog.HEARTBEAT:
             self._beats_are_regular(host)
             latest_ms = host.sent_at_ms + self._common.heartbeat_watchdog_timeout_ms
         else:
-            self._stands_ms[host.index] = expires_at_ms
             latest_ms = (max(host.way.proven_ms, self._evidence_ms(host))
                          + self._common.statefile_watchdog_timeout_ms)
         if expires_at_ms > latest_ms + ROUNDING_MS:
@@ -272,5 +306,6 @@ class Checkers:
         least = tuple(self._weights.get(index, (1, 1))[0] for index in range(len(self._hosts)))
         most = tuple(self._weights.get(index, (1, 1))[1] for index in range(len(self._hosts)))
         if liveset.size(healthy, least) > liveset.size(others, most):
-            raise Breach("host {} was reset ({}) although nothing was wrong with it, nor with "
-                         "the majority that it belongs to".format(host.index, why))
+            self._accuse([host.index], (
+                "host {} was reset ({}) although nothing was wrong with it, nor with "
+                "the majority that it belongs to".format(host.index, why)))

@@ -100,7 +100,8 @@ class Pool(Watcher):
         self.seed = seed
         self.history = []  # type: List[Entry]
         self.hosts = []  # type: List[Host]
-        self.checkers = Checkers(self.hosts, self.common, lambda: self.timeline.now_ms)
+        self.checkers = Checkers(self.hosts, self.common, lambda: self.timeline.now_ms,
+                                 lambda host, text: self.tell(host, "original", text))
         #: A host that went down boots, and starts its daemon, after this time, ms.
         self.boots_after_ms = None  # type: Optional[int]
         #: Called after whatever may have changed a host, for who looks on.
