@@ -29,7 +29,7 @@ from xha.published import NEVER, FencingMode, Heartbeat, Phase, PoolState
 from xha.simxhaddisk import Disk
 from xha.simxhadfault import Fault
 from xha.simxhadlock import Lock
-from xha.simxhadshared import POLL_MS, Ended, Shared, Sleeper, Thread
+from xha.simxhadshared import Ended, Shared, Thread
 from xha.simxhadstart import Start
 from xha.view import Peer, View
 
@@ -108,7 +108,7 @@ class Xhad:
         try:
             act()
             self._evaluate()
-            self._run()
+            self.view.wake_at_ms = min(self._shared.run(), self._silence_ms())
         except Ended:
             return
         self._shared.flush()
@@ -118,27 +118,6 @@ class Xhad:
         if thread is not None:
             self._shared.spawn(thread)
 
-    def _run(self) -> None:
-        """Let the threads go on that are not asleep, each until it sleeps again."""
-        shared = self._shared
-        now_ms = shared.now_ms
-        for sleeper in list(shared.sleepers):
-            while sleeper.at_ms != NEVER and sleeper.at_ms <= now_ms:
-                self._resume(sleeper)
-        # A thread that just began, or was woken by another, goes on at the next turn.
-        instants = [one.at_ms for one in shared.sleepers if one.at_ms != NEVER]
-        self.view.wake_at_ms = min(instants + [self._silence_ms()])
-
-    def _resume(self, sleeper: Sleeper) -> None:
-        pause_ms = next(sleeper.thread, None)
-        if pause_ms is None:
-            self._shared.sleepers.remove(sleeper)
-            sleeper.at_ms = NEVER
-        elif pause_ms == NEVER:
-            sleeper.at_ms = NEVER
-        else:
-            sleeper.at_ms = self._shared.now_ms + pause_ms
-
     # ---- threads
 
     def _main(self) -> Thread:
@@ -146,8 +125,7 @@ class Xhad:
         shared = self._shared
         yield from self._start.run()
         while True:
-            while not shared.loss:
-                yield POLL_MS
+            yield from shared.until(lambda: shared.loss)
             yield from self._fault.run()
 
     def _beat(self) -> Thread:

@@ -20,7 +20,7 @@ from xha.hostset import HostSet
 from xha.node import Completion
 from xha.published import NEVER, GlobalRecord, HostRecord, PoolState
 from xha.sealformat import RECORD_BYTES as SECTION_BYTES
-from xha.simxhadshared import GLOBAL_BYTES, RECORD_BYTES, WOKEN, Shared, Sleeper, Thread
+from xha.simxhadshared import GLOBAL_BYTES, LOOKING, RECORD_BYTES, Shared, Thread
 from xha.view import Peer
 
 #: How often the thread looks whether something is due, ms.
@@ -40,7 +40,6 @@ class Disk:
         self._delays = delays
         self._sequence = 0
         self._done = None  # type: Optional[Completion]
-        self._sleeper = None  # type: Optional[Sleeper]
         #: What the global record is to say.
         self.wanted_state = PoolState.NONE
         self.wanted_master = ""
@@ -50,16 +49,21 @@ class Disk:
         self.writes = 0
 
     def begin(self) -> None:
-        """Start the thread."""
-        self._sleeper = self._shared.spawn(self._run())
+        """Start the threads."""
+        self._shared.spawn(self._run())
+        self._shared.spawn(self._watch())
 
     def completed(self, done: Completion) -> None:
         """An access ended."""
-        assert self._sleeper is not None
         self._done = done
-        self._sleeper.wake(self._shared.now_ms)
 
-    # ---- the thread
+    # ---- the threads
+
+    def _watch(self) -> Thread:
+        """See who advances, also while an access does not end."""
+        while True:
+            yield TICK_MS
+            self.look()
 
     def _run(self) -> Thread:
         shared = self._shared
@@ -67,7 +71,6 @@ class Disk:
         due_ms = began_ms + self._interval_ms()
         while True:
             yield TICK_MS
-            self.look()
             now_ms = shared.now_ms
             if now_ms < due_ms and not (shared.accelerated and self._view.statefile_access
                                         and now_ms >= began_ms + TICK_MS):
@@ -115,7 +118,7 @@ class Disk:
     def _answer(self) -> Thread:
         self._done = None
         while self._done is None:
-            yield WOKEN
+            yield LOOKING
 
     def _good(self, written: bool) -> Thread:
         shared, view = self._shared, self._view

@@ -1,8 +1,8 @@
 """What the threads of a simulated xhad share: its state, its clock, its ways to speak and to end.
 
-The original, xhad, is a program of threads that sleep and look again.  Each is a generator here:
-it yields how long it sleeps, ms, or ``WOKEN`` to sleep until it is woken.  Nothing else takes
-time, so what others see of it, and when, is what the recorded conversations show of the original.
+The original, xhad, is a program of threads.  Each is a generator here: it yields how long it
+sleeps, ms; less than 0, it sleeps so long at most, and looks whenever something happens.  Nothing
+else takes time, so what others see of it, and when, is what the recorded conversations show.
 """
 
 from typing import Callable, Iterator, List, Tuple
@@ -16,10 +16,8 @@ from xha.node import World
 from xha.published import NEVER, FencingMode, LastWords, Phase, WatchdogMode
 from xha.view import View
 
-#: What a thread yields that sleeps until it is woken.
-WOKEN = -1
-#: How often a thread that waits for others looks again, ms.
-POLL_MS = 100
+#: What a thread yields that waits for something to happen.
+LOOKING = -1000
 #: The heartbeats of a burst, and the time between two, in which the thread that asked for it
 #: does nothing else.
 BURST_COUNT = 3
@@ -38,16 +36,22 @@ class Ended(Exception):
 class Sleeper:
     """A thread, and when it goes on."""
 
-    __slots__ = ("thread", "at_ms")
+    __slots__ = ("_thread", "at_ms", "looks", "over")
 
-    def __init__(self, thread: Thread, at_ms: int) -> None:
-        self.thread = thread
-        #: NEVER: when it is woken.
-        self.at_ms = at_ms
-
-    def wake(self, now_ms: int) -> None:
-        """Let it go on at once."""
+    def __init__(self, thread: Thread, now_ms: int) -> None:
+        self._thread = thread
         self.at_ms = now_ms
+        #: It looks whenever something happens.
+        self.looks = False
+        #: It has ended.
+        self.over = False
+
+    def resume(self, now_ms: int) -> None:
+        """Let it go on until it sleeps again."""
+        pause_ms = next(self._thread, None)
+        self.over = pause_ms is None
+        self.looks = pause_ms is not None and pause_ms < 0
+        self.at_ms = now_ms + abs(pause_ms or 0)
 
 
 class Shared:
@@ -80,16 +84,32 @@ class Shared:
 
     # ---- threads
 
-    def spawn(self, thread: Thread) -> Sleeper:
-        """Let a thread begin at once."""
-        sleeper = Sleeper(thread, self.now_ms)
-        self.sleepers.append(sleeper)
-        return sleeper
+    def spawn(self, thread: Thread) -> None:
+        """Let a thread begin, at once."""
+        self.sleepers.append(Sleeper(thread, self.now_ms))
+
+    def run(self) -> int:
+        """Let all threads go on that do not sleep; when the next one wants to."""
+        now_ms = self.now_ms
+        moved = True
+        while moved:
+            moved = False
+            for sleeper in list(self.sleepers):
+                due = sleeper.at_ms <= now_ms
+                if due or sleeper.looks:
+                    sleeper.resume(now_ms)
+                    # What it did meanwhile may be what another waits for.
+                    moved = moved or due or not sleeper.looks
+            self.sleepers = [sleeper for sleeper in self.sleepers if not sleeper.over]
+        return min(sleeper.at_ms for sleeper in self.sleepers)
 
     def until(self, condition: Callable[[], bool], deadline_ms: int = NEVER) -> Thread:
         """Sleep and look until a condition holds, or a deadline is over."""
-        while not condition() and (deadline_ms == NEVER or self.now_ms < deadline_ms):
-            yield POLL_MS
+        while not condition():
+            left_ms = deadline_ms - self.now_ms
+            if deadline_ms != NEVER and left_ms <= 0:
+                break
+            yield LOOKING if deadline_ms == NEVER else -left_ms
 
     def burst(self) -> Thread:
         """Three heartbeats; whoever asks for them waits for the last."""

@@ -10,7 +10,7 @@ from xha.errors import ExitCode
 from xha.hostset import EMPTY, HostSet
 from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.simxhaddisk import Disk
-from xha.simxhadshared import POLL_MS, Shared, Thread
+from xha.simxhadshared import LOOKING, Shared, Thread
 
 
 class Start:
@@ -86,7 +86,7 @@ class Start:
             if shared.now_ms >= deadline_ms:
                 self._at_deadline(state)
                 return
-            yield POLL_MS
+            yield LOOKING
 
     def _check_access(self) -> None:
         """A start ends when its own record stops advancing, or cannot be written."""
