@@ -98,7 +98,8 @@ class Disk:
                 self._sequence = (self._sequence + 1) & 0xFFFFFFFF
                 self.writes += 1
             else:
-                view.log("statefile-write-failed", reason=self._done.error)
+                if view.statefile_access:
+                    view.log("statefile-write-failed", reason=self._done.error)
                 shared.lose_access("write: " + self._done.error)
         problem = ""
         for left in reversed(range(TRIES)):
