@@ -117,11 +117,7 @@ class Acceptance:
         if proof is Proof.BROKEN:
             return "seal"
         if self._view.keyed and proof is not Proof.AUTHENTIC:
-            # What an xhad peer's host sends is believed only while its record advances: what
-            # was recorded of it revives nobody.
-            advancing = (peer.advanced_at_ms != NEVER and now_ms - peer.advanced_at_ms
-                         < self._view.common.statefile_timeout_ms)
-            if proof is not Proof.UNSEALED or not peer.is_xhad or not advancing:
+            if proof is not Proof.UNSEALED or not peer.is_xhad or not self._advances(now_ms, peer):
                 return "not-authentic"
         if heartbeat.seal is None:
             if peer.sequence != NEVER and not _is_newer(heartbeat.sequence, peer.sequence):
@@ -133,6 +129,21 @@ class Acceptance:
         if incarnation == peer.incarnation and heartbeat.sequence <= peer.sealed_sequence:
             return "sequence"
         return ""
+
+    def _advances(self, now_ms: int, peer: Peer) -> bool:
+        """Whether the record of an xhad peer advances, for all that this host can see.
+
+        What its host sends is believed only then: what was recorded of it revives nobody.  A
+        host without access sees nobody advance, through no fault of theirs: then the last good
+        reading counts, and under survival rule 2, where records mean nothing, what was known.
+        Otherwise no xhad peer would be heard just when all must hear each other.
+        """
+        view = self._view
+        if view.sr2:
+            return peer.advanced_at_ms != NEVER
+        seen_at_ms = now_ms if view.statefile_access else view.reading_completed_at_ms
+        return (peer.advanced_at_ms != NEVER
+                and seen_at_ms - peer.advanced_at_ms < view.common.statefile_timeout_ms)
 
     def _is_other_instance(self, peer: Peer, heartbeat: Heartbeat) -> bool:
         """Whether a host in our liveset speaks as one that starts, and is not the one let in."""

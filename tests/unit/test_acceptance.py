@@ -187,6 +187,28 @@ def test_an_xhad_peer_is_accepted_as_xhad_does_and_no_other_host_is():
     assert one.accept(NOW_MS, received(2, proof=Proof.UNSEALED, seal=None)) is None
 
 
+SIGHT = [
+    # access  sr2    last reading  believed  why
+    (True,    False, 119000,       False,    "its record was seen not to advance"),
+    (False,   False, 54000,        True,     "nobody looks: the last reading showed it advancing"),
+    (False,   False, 119000,       False,    "the last reading showed that it had stopped"),
+    (True,    True,  119000,       True,     "under rule 2 records mean nothing"),
+]
+
+
+@pytest.mark.parametrize("access, sr2, read_at_ms, believed, why", SIGHT,
+                         ids=[row[-1] for row in SIGHT])
+def test_an_xhad_peer_is_believed_while_nobody_can_see_its_record_stop(
+        access, sr2, read_at_ms, believed, why):
+    one = acceptance()
+    make_xhad(one, 1)
+    one._view.statefile_access = access
+    one._view.sr2 = sr2
+    one._view.reading_completed_at_ms = read_at_ms
+    heard = one.accept(120000, received(1, proof=Proof.UNSEALED, seal=None))
+    assert (heard is not None) is believed
+
+
 def test_a_seal_without_proof_is_not_excused_by_being_an_xhad_peer():
     one = acceptance()
     make_xhad(one, 1)
