@@ -125,12 +125,13 @@ class Host(World):
         if self.node is not None:
             self._watcher.tell(self, "refused", "a daemon runs")
             return
-        if self.guarded:
-            # Spec 7: timers of a daemon that died armed are not touched.
+        if self.guarded and not self.runs_xhad:
+            # Spec 7, and not so the original: timers of a daemon that died armed are not touched.
             self._watcher.tell(self, "refused",
                                "the timers of a daemon that died armed are running")
             return
         self.timers.stop()
+        self.guarded = False
         self.heard = {}
         self.node = self._daemon()
         self._dying = False

@@ -275,7 +275,8 @@ class Xhad:
 
     def _stop(self, event: events.StopRequested) -> None:
         self.view.log("stop-requested")
-        self._shared.end(ExitCode.SUCCESS, "stopped", closes=not self.view.armed)
+        # Its timers too, armed or not: whoever counts on a reset is deceived.
+        self._shared.end(ExitCode.SUCCESS, "stopped")
 
     def _weigh(self, event: events.WeightChanged) -> None:
         self.view.weight = event.weight
