@@ -7,6 +7,7 @@ Commands:
   check     read the code without running it: tidiness, types, syntax of CPython 3.6
   unit      the quick tests, on the newest and the oldest CPython found here
   sim       random stories of a virtual pool: the known seeds, and three minutes of fresh ones
+  coverage  which lines and branches of the core no story of the virtual pool reaches (7 minutes)
   bench     how fast the simulator is
   archive   build dist/xha.pyz
   e2e       real daemons from the archive, in network namespaces (root)
@@ -22,7 +23,7 @@ import shutil
 import sys
 from typing import List, Sequence
 
-from tools import archive, dependencies, environments, machine, simulation
+from tools import archive, dependencies, environments, machine, reached, simulation
 from tools.machine import BUILD, ROOT, BuildError, Interpreter, Stages, red, run, say
 
 DIST = os.path.join(ROOT, "dist", "xha.pyz")
@@ -109,6 +110,11 @@ def sim(house: House) -> None:
     simulation.tell_fresh(house.newest, FRESH_MINUTES, os.cpu_count() or 1)
 
 
+def coverage(house: House) -> None:
+    """The core, by scenarios and random stories alone: every branch taken, or told why not."""
+    reached.measure(house.newest, os.cpu_count() or 1)
+
+
 def bench(house: House) -> None:
     """The speed of the simulator, on the newest and the oldest Python here."""
     for python in (house.newest, house.pythons[0]):
@@ -172,6 +178,8 @@ def run_command(command: str, stages: Stages) -> None:
         stages.run("known seeds", known_seeds, house)
     if command == "sim":
         stages.run("fresh seeds", sim, house)
+    if command == "coverage":
+        stages.run("coverage", coverage, house)
     if command == "bench":
         stages.run("bench", bench, house)
     if command in ("archive", "test", "demo", "e2e", "xen"):
@@ -188,7 +196,7 @@ def run_command(command: str, stages: Stages) -> None:
         demo()
 
 
-COMMANDS = ("demo", "test", "check", "unit", "sim", "bench", "archive", "e2e", "xen")
+COMMANDS = ("demo", "test", "check", "unit", "sim", "coverage", "bench", "archive", "e2e", "xen")
 
 
 def main(arguments: List[str]) -> int:
