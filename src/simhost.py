@@ -37,7 +37,6 @@ LAST_WORDS_MS = 150
 EPOCH_S = 1700000000
 
 SOFTWARE = "xha sim"
-
 _TICK = events.Tick()
 
 
@@ -127,8 +126,8 @@ class Host(World):
             return
         if self.guarded and not self.runs_xhad:
             # Spec 7, and not so the original: timers of a daemon that died armed are not touched.
-            self._watcher.tell(self, "refused",
-                               "the timers of a daemon that died armed are running")
+            self._watcher.tell(
+                self, "refused", "the timers of a daemon that died armed are running")
             return
         self.timers.stop()
         self.guarded = False
@@ -140,9 +139,9 @@ class Host(World):
     def _daemon(self) -> Union[Node, Xhad]:
         if self.runs_xhad:
             return Xhad(self._settings, self, self.weight, self._offset_ms)
-        wall_s = self.wall_ms() // 1000
-        core = Membership(self._settings.common, self.index, self.now_ms(), wall_s, SOFTWARE,
-                          WatchdogMode.HYPERVISOR, self.weight, self._offset_ms)
+        core = Membership(
+            self._settings.common, self.index, self.now_ms(), self.wall_ms() // 1000, SOFTWARE,
+            WatchdogMode.HYPERVISOR, self.weight, self._offset_ms)
         return Node(self._settings, core, self, self._decoders)
 
     def crash(self) -> None:
@@ -297,9 +296,7 @@ class Host(World):
         self.node = None
         self._life += 1
         self._turn_at_ms = NEVER
-        self._inbox = []
-        self._completions = []
-        self._delayed = []
+        self._inbox, self._completions, self._delayed = [], [], []
         self._toolstack_failed = False
         self.paused = False
         self.way.abandon()
@@ -386,8 +383,7 @@ class Host(World):
         """Reset the machine; the last words are given a moment, in which nothing else runs."""
         self._dying = True
         self._watcher.tell(self, "fenced", words.code)
-        deadline_ms = self._timeline.now_ms + LAST_WORDS_MS
-        self._die(deadline_ms, self._life)
+        self._die(self._timeline.now_ms + LAST_WORDS_MS, self._life)
 
     def _die(self, deadline_ms: int, life: int) -> None:
         if life != self._life:

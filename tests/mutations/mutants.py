@@ -212,11 +212,11 @@ _mutant("failed-writes-count", "a write that failed moves the timer",
          "            self._fencing.record_written(issued_at_ms)\n"
          "            self._domains.lose_access(completed_at_ms, \"write: \" + error)"))
 _mutant("statefile-timer-by-the-clock", "each turn of the loop moves the State-File timer",
-        ("membership", "        \"\"\"Time passed: the rooms look for themselves.\"\"\"",
-         "        self._fencing.record_written(now_ms)"))
+        ("membership", "            events.Tick: lambda now_ms, event: None,\n",
+         "            events.Tick: lambda now_ms, event: self._fencing.record_written(now_ms),\n"))
 _mutant("heartbeat-timer-by-the-clock", "each turn of the loop moves the heartbeat timer",
-        ("membership", "        \"\"\"Time passed: the rooms look for themselves.\"\"\"",
-         "        self._fencing.heartbeats_sent(now_ms)"))
+        ("membership", "            events.Tick: lambda now_ms, event: None,\n",
+         "            events.Tick: lambda now_ms, event: self._fencing.heartbeats_sent(now_ms),\n"))
 _mutant("heartbeat-timer-by-bursts", "a loop that only sends keeps itself alive",
         ("beat", "        if self._regular:\n", "        if True:\n"))
 _mutant("sigterm-closes-armed-timers", "SIGTERM stops the timers of an armed member",
