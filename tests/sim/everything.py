@@ -17,8 +17,8 @@ from xha import simcampaign, simrun, simscript  # noqa: E402
 
 #: The hosts that the pools of random stories have.
 HOSTS = (1, 8)
-#: Random stories that go where no other does: nothing that is seen in the largest partition; hosts
-#: that never agree on a first liveset; a peer that says "rule 2"; a bit flipped into one's own name.
+#: Random stories that go where no other does: nothing is seen in the largest partition; hosts
+#: never agree on a first liveset; a peer says "rule 2"; a bit flips into one's own index.
 LONELY = (391, 457, 535, 619)
 
 
