@@ -177,7 +177,7 @@ class Xhad:
                         if peer.index == view.me or self._is_heard(peer))
         shared.lost(before, after)
         shared.set_heartbeat_domain(after)
-        if view.online or view.joining:
+        if view.liveset:
             self._admit()
         if view.sr2 and view.statefile_access and all(
                 self._is_back(host) for host in after) and (
@@ -213,7 +213,7 @@ class Xhad:
         """Let hosts in that ask for it, once all members propose them (spec 5)."""
         view = self.view
         grown, proposed = view.liveset, view.proposed
-        for host in view.heartbeat_domain.minus(view.me) if view.liveset else HostSet():
+        for host in view.heartbeat_domain.minus(view.me):
             heartbeat = view.peers[host].heartbeat
             if heartbeat is None or host in grown:
                 continue
