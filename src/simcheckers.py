@@ -270,12 +270,17 @@ class Checkers:
                          "t1".format(host.index))
 
     def _evidence_ms(self, host: Host) -> int:
-        """The issue, on the host's clock, by which all others that count have heard it."""
+        """The issue, on the host's clock, by which all others that count have heard it.
+
+        An xhad peer only says how long ago it heard; what its heartbeat was on its way is added
+        to that, and nobody can tell how long that was (spec 5, "SR2").
+        """
         view = host.view
         if view is None or view.statefile_access:
             return NEVER
         others = [self._hosts[peer.index] for peer in view.peers
                   if peer.index != host.index and not peer.excluded]
+        others = [other for other in others if not other.runs_xhad]
         if not others:
             return host.now_ms()
         span_ms = self._common.statefile_watchdog_timeout_ms + timing.patience_ms(self._common)

@@ -5,6 +5,9 @@ printed, replayed, shortened and kept.  Runs differ in kind, not only in order: 
 kinds of trouble, and then only from those.  Trouble comes in clusters, because two faults an
 instant apart find more than two faults a minute apart.
 
+In a part of all stories some hosts, or all, run the original's daemon: which is drawn beside the
+rest, so that the story is the one that the seed tells of ours alone.
+
 What is not drawn, because the pool promises nothing then: storage that confirms writes and
 loses them (spec 3 assumes it away); clocks that drift apart by more than 1/1000 (spec 13).
 
@@ -32,6 +35,8 @@ SETTINGS = (
 )
 #: Settings of large pools: those that xapi derives from its least and its default timeout.
 LARGE_SETTINGS = ("; T 20", "; T 30", "; T 60")
+#: The part of all stories in which xhad peers are.
+MIXED = 0.2
 
 _NAMES = {"t1": "HeartbeatInterval", "T1": "HeartbeatTimeout"}
 assert QUICK[_NAMES["T1"]] == 5, "the delays and freezes below are chosen around T = 5 s"
@@ -74,6 +79,10 @@ class Plan:
             head += "; reset 95"
         if dice.chance(0.4):
             head += "; boot {}".format(dice.choice((3, 10, 30)))
+        others = Dice("xhad peers {}".format(seed))
+        if others.chance(MIXED):
+            some = others.some(list(range(self.count)), others.between(1, self.count))
+            head += "; xhad " + ",".join(str(host) for host in sorted(some))
         self.lines.append(head + "; started")
 
     def _kinds(self) -> Dict[str, Callable[[], None]]:

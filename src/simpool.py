@@ -124,6 +124,8 @@ class Pool(Watcher):
             master=NO_MASTER, host_count=len(self.settings),
             pool_key=hashlib.sha256(str(seed).encode("ascii")).digest(),
             seal=GlobalSeal(software=SOFTWARE, initialised_by="", initialised_at_wall_s=EPOCH_S))
+        #: A host record as it was initialised.
+        self.blank = sfformat.encode_host(BLANK_RECORD._replace(seal=_BLANK_SEAL))
         #: The highest pool state that any host has seen.
         self.state_seen = PoolState.INIT
         self.initialise()
@@ -135,9 +137,8 @@ class Pool(Watcher):
 
     def initialise(self) -> None:
         """What ``write-statefile init`` leaves behind."""
-        blank = sfformat.encode_host(BLANK_RECORD._replace(seal=_BLANK_SEAL))
         for section in range(1, 1 + MAX_HOSTS):
-            self.disk.sections[section] = blank
+            self.disk.sections[section] = self.blank
         self.disk.sections[0] = sfformat.encode_global(self.initial)
 
     def run(self, duration_ms: int) -> None:

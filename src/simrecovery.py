@@ -3,9 +3,10 @@
 The bound is that of spec 5, invariant 5: Tboot + T1 + T2 + max(Wh,Ws), counted from the healing,
 or from the first start of a daemon since then where a host was still to be reset or to give up
 by what had been before.  *No help* means: a host that is down boots, and its init starts the
-daemon whenever none runs.  Two things nobody but an administrator can do, and he does them
+daemon whenever none runs.  Some things nobody but an administrator can do, and he does them
 here: a disarmed daemon, which drops nobody, is stopped; a global record whose good content no
-running host knows any more is restored.
+running host knows any more is restored; and so, for the original, which reads all or nothing, is
+the bad record of a host that is not online.
 """
 
 from typing import Dict, List
@@ -22,6 +23,8 @@ ROUND_MS = 1000
 ELECTION = "the election"
 #: An election among any number of proposers, where disks answer at once, ms.  Source: spec 12.
 ELECTION_MS = 2000
+#: One in which xhad takes part: whoever cancels ends the acceleration for all.
+XHAD_LATER_MS = 1000
 #: Accesses to a State-File that was slow until now may go on for so long, ms.
 SETTLE_MS = 10000
 
@@ -75,12 +78,15 @@ def elect(pool: Pool) -> None:
     known = len(pool.history)
     for host in pool.hosts:
         host.ask(lambda ticket: events.ProposeMasterRequested(ticket=ticket), ELECTION)
-    pool.run(ELECTION_MS)
+    within_ms = ELECTION_MS
+    if any(host.runs_xhad for host in pool.hosts):
+        within_ms += 2 * (pool.common.statefile_interval_ms + XHAD_LATER_MS)
+    pool.run(within_ms)
     answers = [entry.content for entry in pool.history[known:]
                if entry.kind == "answered" and entry.content.startswith(ELECTION)]
     if len(answers) != len(pool.hosts) or answers.count(ELECTION + ": TRUE") != 1:
         raise LivenessMissed("no master {} ms after all had asked to be it: {}".format(
-            ELECTION_MS, "; ".join(answers) or "nobody was answered"))
+            within_ms, "; ".join(answers) or "nobody was answered"))
 
 
 def rest(pool: Pool) -> None:
@@ -130,3 +136,8 @@ def _administrate(pool: Pool) -> None:
             view is not None and view.online for view in views):
         state = max(pool.state_seen, PoolState.INIT)
         pool.disk.sections[0] = sfformat.encode_global(pool.initial._replace(pool_state=state))
+    if any(host.runs_xhad for host in pool.hosts):
+        for host, view in zip(pool.hosts, views):
+            found = sfformat.section_of_host(pool.disk.sections[1 + host.index], host.index)
+            if found.fault is not Fault.NONE and (view is None or not view.online):
+                pool.disk.sections[1 + host.index] = pool.blank

@@ -98,6 +98,11 @@ def without_host(lines: Sequence[str], host: int) -> Optional[List[str]]:
             values = value.split(",")
             del values[host:host + 1]
             word = "{} {}".format(name, ",".join(values)) if values else ""
+        if name == "xhad":
+            left = [int(index) for index in value.split(",") if int(index) != host]
+            word = "xhad " + ",".join(str(index - (index > host)) for index in left)
+            if not left:
+                word = ""
         words.append(word)
     head = "pool of {}{}".format(int(found.group(1)) - 1, "; ".join(
         word for number, word in enumerate(words) if word or not number))

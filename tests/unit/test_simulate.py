@@ -132,6 +132,59 @@ def test_a_core_that_fails_is_a_crash(monkeypatch):
     assert "ZeroDivisionError" in result.text and "test_simulate.py" in result.text
 
 
+# ---- pools with xhad peers
+
+
+def noted(result):
+    return [(entry.host, entry.content) for entry in result.pool.history
+            if entry.kind == "original"]
+
+
+def test_a_fault_of_the_original_alone_is_noted_and_the_story_goes_on():
+    result = simrun.run(["pool of 3; xhad 1; started", "host 1 stops", "30 s pass"])
+    assert result.ending is Ending.WELL and result.at_ms - result.began_ms == 30000
+    assert noted(result) == [
+        (1, "the daemon of host 1 ended armed, and nothing resets the host")]
+
+
+# wrong   the original's   ending           why
+WRONG = [
+    ((0, 1), (0, 1), Ending.WELL, "both run xhad: it is known to do that"),
+    ((0, 1), (1,), Ending.WELL, "who came last is wrong, and runs xhad"),
+    ((1, 0), (1,), Ending.BREACH, "who came last is wrong, and is one of ours"),
+    ((0, 1), (2,), Ending.BREACH, "that another runs xhad excuses nobody"),
+]
+
+
+@pytest.mark.parametrize("holders, xhad, ending, why", WRONG, ids=[row[-1] for row in WRONG])
+def test_who_of_two_masters_is_wrong_decides_whose_fault_it_is(holders, xhad, ending, why):
+    def begin(pool):
+        for number, index in enumerate(holders):
+            pool.timeline.at(20000 + number, hold, pool, index)
+
+    def hold(pool, index):
+        pool.hosts[index].view.holding = True
+        pool.checkers.check(pool.hosts[index])
+
+    result = simrun.run(["pool of 3; xhad {}; started".format(",".join(map(str, xhad))),
+                         "at 0 s: look", "30 s pass"], made=begin)
+    assert result.ending is ending, result.text
+    assert bool(noted(result)) is (ending is Ending.WELL)
+
+
+def test_some_random_stories_have_xhad_peers_and_are_otherwise_the_same():
+    heads = [Plan(seed, 2, 8).lines[0] for seed in range(100)]
+    mixed = [head for head in heads if "; xhad " in head]
+    assert 10 < len(mixed) < 30
+
+
+@pytest.mark.parametrize("seed", [seed for seed in range(60)
+                                  if "; xhad " in Plan(seed, 2, 4).lines[0]])
+def test_a_pool_with_xhad_peers_keeps_the_promise_too(seed):
+    result = simrun.run(Plan(seed, 2, 4).lines)
+    assert result.ending is Ending.WELL, result.text
+
+
 # ---- random stories
 
 
@@ -164,12 +217,12 @@ def test_a_failure_is_shortened_to_what_is_needed(careless):
 
 
 def test_a_host_is_left_out_of_a_story():
-    story = ["pool of 3; weights 1,2,3; started", "at 1 s: partition 0,1 | 2",
+    story = ["pool of 3; weights 1,2,3; xhad 1,2; started", "at 1 s: partition 0,1 | 2",
              "at 2 s: link 0-2 cut", "at 3 s: 0,1 ask propose-master", "at 4 s: host 1 crashes",
              "at 5 s: network from 0 to 2 takes 10 ms"]
     assert simreduce.without_host(story, 1) == [
-        "pool of 2; weights 1,3; started", "at 1 s: partition 0 | 1", "at 2 s: link 0-1 cut",
-        "at 3 s: 0 ask propose-master", "at 5 s: network from 0 to 1 takes 10 ms"]
+        "pool of 2; weights 1,3; xhad 1; started", "at 1 s: partition 0 | 1",
+        "at 2 s: link 0-1 cut", "at 3 s: 0 ask propose-master", "at 5 s: network from 0 to 1 takes 10 ms"]
 
 
 # ---- the commands
@@ -213,7 +266,8 @@ def test_what_cannot_be_understood_is_1(simulate, words):
 
 @pytest.mark.parametrize("story", [
     "pool of 0", "pool of 65", "pool of 3; T x", "pool of 3; clocks a", "pool of 2; weights 0,x",
-    "pool of 2; seed -1", "pool of 2; started now", "pool of 2\nat 1.2.3 s: look",
+    "pool of 2; seed -1", "pool of 3; xhad 3", "pool of 3; xhad",
+    "pool of 2; started now", "pool of 2\nat 1.2.3 s: look",
     "pool of 2\n.. s pass", "pool of 2\nwall clock of a jumps by --1 s"])
 def test_a_story_with_a_wrong_number_is_1(simulate, tmp_path, story):
     path = tmp_path / "story"
