@@ -222,7 +222,8 @@ def test_a_host_is_left_out_of_a_story():
              "at 5 s: network from 0 to 2 takes 10 ms"]
     assert simreduce.without_host(story, 1) == [
         "pool of 2; weights 1,3; xhad 1; started", "at 1 s: partition 0 | 1",
-        "at 2 s: link 0-1 cut", "at 3 s: 0 ask propose-master", "at 5 s: network from 0 to 1 takes 10 ms"]
+        "at 2 s: link 0-1 cut", "at 3 s: 0 ask propose-master",
+        "at 5 s: network from 0 to 1 takes 10 ms"]
 
 
 # ---- the commands
