@@ -311,6 +311,16 @@ class Checkers:
         least = tuple(self._weights.get(index, (1, 1))[0] for index in range(len(self._hosts)))
         most = tuple(self._weights.get(index, (1, 1))[1] for index in range(len(self._hosts)))
         if liveset.size(healthy, least) > liveset.size(others, most):
-            self._accuse([host.index], (
+            culprits = [host.index]
+            if why == "fenced" and not host.runs_xhad:
+                # It obeyed: whose request was it?
+                culprits = self._who_put_out(host.index) or culprits
+            self._accuse(culprits, (
                 "host {} was reset ({}) although nothing was wrong with it, nor with "
                 "the majority that it belongs to".format(host.index, why)))
+
+    def _who_put_out(self, index: int) -> List[int]:
+        """The members that ask a host to fence itself."""
+        return [other.index for other in self._members()
+                if other.view is not None and other.view.fence_request
+                and index in other.view.liveset - other.view.proposed]
