@@ -114,7 +114,6 @@ class Membership:
     def _table(self) -> Dict[type, Callable[[int, Any], None]]:
         """What each kind of event does."""
         return {
-            # Time passed: the rooms look for themselves.
             events.Tick: lambda now_ms, event: None,
             events.HeartbeatReceived: self._heartbeat_received,
             events.DatagramRefused: self._datagram_refused,
@@ -164,12 +163,13 @@ class Membership:
         self._in_vain = False
         self._news = not ticked and not sent
         self._on[type(event)](now_ms, event)
-        if self._in_vain:
-            # A refused datagram changes nothing but counters: a flood of them must be cheap.
+        looks = self._news or not unmoved or not self._rest.lasts(now_ms)
+        if self._in_vain or (isinstance(event, events.HeartbeatReceived) and not looks
+                             and now_ms < view.wake_at_ms):
+            # Refused, it changes counters alone, and repeated, ages: a flood must be cheap.
             return view.out
         view.wake_at_ms = NEVER
         self._rested = True
-        looks = self._news or not unmoved or not self._rest.lasts(now_ms)
         if not view.ended:
             if self._invalidation is None:
                 if looks:
