@@ -59,6 +59,8 @@ class Checkers:
         # Pairs of members that are not in each other's livesets, since when.
         self._apart_ms = {}  # type: Dict[Tuple[int, int], int]
         self._livesets = {}  # type: Dict[int, HostSet]
+        # By member: the world's time at which it became one.
+        self._member_since_ms = {}  # type: Dict[int, int]
         self._seen = {}  # type: Dict[int, Tuple[object, ...]]
         # By host that is up and guarded: all that was looked at last.
         self._looked_at = {}  # type: Dict[int, Tuple[object, ...]]
@@ -104,11 +106,13 @@ class Checkers:
         if view is None or not view.online or not host.dangerous:
             if host.index in self._seen:
                 del self._livesets[host.index]
+                del self._member_since_ms[host.index]
                 del self._seen[host.index]
                 del self._views[host.index]
                 del self._phases[host.index]
             return
         self._rule_two_has_everybody(host, view)
+        self._member_since_ms.setdefault(host.index, self._now_ms())
         self._views[host.index] = view
         self._phases[host.index] = view.phase
         if self._apart_ms:
@@ -168,7 +172,7 @@ class Checkers:
         for other in self._members():
             assert other.view is not None
             if not other.view.liveset & host.view.liveset:
-                self._accuse([host.index, other.index], (
+                self._accuse([self._newer(host.index, other.index)], (
                     "hosts {} and {} have disjoint livesets {} and {}".format(
                         host.index, other.index, host.view.picture(host.view.liveset),
                         host.view.picture(other.view.liveset))))
@@ -184,13 +188,22 @@ class Checkers:
             else:
                 self._apart_ms.setdefault(pair, self._now_ms())
 
+    def _newer(self, one: int, other: int) -> int:
+        """Which of two members made a second pool: who became a member last.
+
+        (A member that parts by dropping the other is found when it does that.)
+        """
+        return max((one, other), key=lambda index: (
+            self._member_since_ms.get(index, self._now_ms()), index))
+
     def _look_at_strangers(self) -> None:
         members = {host.index for host in self._members()}
         for pair, since_ms in sorted(self._apart_ms.items()):
             if not members.issuperset(pair):
                 del self._apart_ms[pair]
             elif self._now_ms() - since_ms > ACQUAINTED_MS:
-                self._accuse(pair, "hosts {} and {} both go on without the other".format(*pair))
+                self._accuse([self._newer(*pair)],
+                             "hosts {} and {} both go on without the other".format(*pair))
 
     def _one_master(self) -> None:
         """At most one unfenced armed host believes that it holds the master lock."""
