@@ -5,8 +5,8 @@ or from the first start of a daemon since then where a host was still to be rese
 by what had been before.  *No help* means: a host that is down boots, and its init starts the
 daemon whenever none runs.  Some things nobody but an administrator can do, and he does them
 here: a disarmed daemon, which drops nobody, is stopped; a global record whose good content no
-running host knows any more is restored; and so, for the original, which reads all or nothing, is
-the bad record of a host that is not online.
+running host of ours knows any more is restored; and so, for the original, which reads all or
+nothing and repairs nothing, is the bad record of a host that is not online.
 """
 
 from typing import Dict, List
@@ -133,7 +133,8 @@ def _administrate(pool: Pool) -> None:
             host.stop()
     found = sfformat.section_of_global(pool.disk.sections[0])
     if found.fault is not Fault.NONE and not any(
-            view is not None and view.online for view in views):
+            view is not None and view.online and not host.runs_xhad
+            for host, view in zip(pool.hosts, views)):
         state = max(pool.state_seen, PoolState.INIT)
         pool.disk.sections[0] = sfformat.encode_global(pool.initial._replace(pool_state=state))
     if any(host.runs_xhad for host in pool.hosts):

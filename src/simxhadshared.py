@@ -8,7 +8,7 @@ else takes time, so what others see of it, and when, is what the recorded conver
 from typing import Callable, Iterator, List, Tuple
 
 from xha import compose, hbformat, sfformat
-from xha.actions import Watchdog
+from xha.actions import Log, Watchdog
 from xha.config import Config
 from xha.errors import ExitCode
 from xha.hostset import MAX_HOSTS, HostIndex, HostSet
@@ -191,7 +191,8 @@ class Shared:
         """Say what was logged."""
         said, self.view.out = self.view.out, []
         for message in said:
-            self.world.say(message)  # type: ignore
+            assert isinstance(message, Log)
+            self.world.say(message)
 
     def fence(self, code: str, text: str) -> None:
         """Reset this host, if it is armed.  Raises Ended."""
