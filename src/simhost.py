@@ -104,7 +104,8 @@ class Host(World):
         #: Its last heartbeats, of earlier instances too, so that they can be replayed.
         self.past_datagrams = deque(maxlen=PAST_DATAGRAMS)  # type: Deque[bytes]
         #: By sender: when the last of its heartbeats that were taken in was sent, on the sender's
-        #: clock.  What evidence of survival rule 2 can be counted from at most.
+        #: clock.  What evidence of survival rule 2 can be counted from at most: what an instance
+        #: that is gone had heard, it had heard.
         self.heard = {}  # type: Dict[int, int]
         self._life = 0
         self._dying = False
@@ -131,7 +132,6 @@ class Host(World):
             return
         self.timers.stop()
         self.guarded = False
-        self.heard = {}
         self.node = self._daemon()
         self._dying = False
         self._wake(self._timeline.now_ms)
