@@ -15,6 +15,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tokenize
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
@@ -123,8 +124,8 @@ def judge(text: str, missed: Missed) -> List[Tuple[int, str]]:
 
 def measure(interpreter: Interpreter, jobs: int) -> None:
     """Tell everything, and print what it misses.  BuildError: something without its reason."""
-    if interpreter.number < OLDEST:
-        red("NOT MEASURED: the coverage package needs CPython 3.11 or newer")
+    if interpreter.number < OLDEST or sys.version_info < (3, 8):
+        red("NOT MEASURED: that needs CPython 3.11, and 3.8 or newer to run build.py itself")
         return
     python = environments.environment("coverage", interpreter, "coverage")
     rooms = core()
