@@ -73,7 +73,7 @@ def _comments(text: str) -> Set[int]:
     lines = text.splitlines()
     found = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT and COMMENT.match(token.string):
+        if token.type == tokenize.COMMENT and COMMENT.search(token.string):
             number = token.start[0]
             if lines[number - 1].lstrip().startswith("#"):
                 while not lines[number - 1].strip() or lines[number - 1].lstrip().startswith("#"):
