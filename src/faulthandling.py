@@ -79,11 +79,6 @@ class FaultHandling:
             Step.WAIT: self._wait,
         }  # type: Dict[Step, Callable[[int], Optional[Step]]]
 
-    @property
-    def running(self) -> bool:
-        """Whether a walk goes on."""
-        return self._step is not Step.IDLE
-
     def step(self, now_ms: int, summoned: bool) -> None:
         """Start a walk if one is due; go as far as the facts allow.
 

@@ -82,7 +82,7 @@ class Fencing:
                 return
             heard_ms = self._heard_by(peer, heartbeat)
             if heard_ms == NEVER:
-                return
+                return  # unreached: whoever has this host in its heartbeat domain echoes it
             oldest_ms = min(oldest_ms, heard_ms)
         self._move(Watchdog.STATEFILE,
                    oldest_ms + view.common.statefile_watchdog_timeout_ms)
@@ -105,6 +105,7 @@ class Fencing:
 
         One that was never set would never run out: then there is no start.
         """
+        # unreached: the virtual timers obey
         self._expires_at_ms[watchdog] = self._before_ms[watchdog]
         if not self._view.online:
             self.abort(ExitCode.WATCHDOG_ERROR, "the {} watchdog cannot be set: {}".format(
@@ -163,7 +164,7 @@ class Fencing:
     def abort(self, code: ExitCode, text: str) -> None:
         """End the daemon without fencing: both paths go off, the watchdogs are closed."""
         if self._view.ended:
-            return
+            return  # unreached: every caller looks whether the daemon has ended
         self._close()
         self._end(code, text, watchdogs_left=False)
         self._view.phase = Phase.ABORTED

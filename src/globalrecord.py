@@ -101,14 +101,14 @@ class GlobalChanges:
         """A daemon that has read a key keeps it for its life; there is no downgrade."""
         view = self._view
         if before is None and found.pool_key is None:
-            view.log("key-absent")
+            view.log("key-absent")  # unreached: every virtual pool has a key
         if found.pool_key is not None and not view.keyed:
             view.keyed = True
             view.log("key-read")
             view.emit(actions.UsePoolKey(key=found.pool_key))
         elif (before is not None and found.pool_key != before.pool_key
               and view.keyed and not self._key_missing):
-            self._key_missing = True
+            self._key_missing = True  # unreached: nobody takes the key from a virtual pool
             view.log("key-unreadable", reason=(
                 "it is gone from the global record" if found.pool_key is None
                 else "the global record holds another one"))

@@ -129,7 +129,7 @@ def all_lost_statefile(picture: Picture) -> bool:
                 return False
         elif host == picture.me:
             if picture.statefile_access:
-                return False
+                return False  # unreached: who has access and fails rule 1 is not in the merged view
         elif host in picture.statefile_on_heartbeat[host]:
             return False
     return True

@@ -123,7 +123,7 @@ class MasterLock:
 
     def client_gone(self, ticket: int) -> None:
         """Nobody waits for ``ticket``: without proposers an undecided request is pointless."""
-        before = len(self._proposers)
+        before = len(self._proposers)  # unreached: no client of a story goes away
         self._proposers = [waiter for waiter in self._proposers if waiter.ticket != ticket]
         self._cancellers = [waiter for waiter in self._cancellers if waiter.ticket != ticket]
         if before and not self._proposers and not self._view.holding:
@@ -153,10 +153,11 @@ class MasterLock:
         self._expire(now_ms)
         if view.me not in view.liveset:
             if view.holding:
+                # unreached: nobody drops itself from its own liveset
                 self._lose("this host left the liveset")
             return
         if not view.online:
-            return
+            return  # unreached: who has itself in its liveset is online
         if not view.statefile_access:
             if not view.holding:
                 self._refuse_proposers("access to the State-File was lost")
@@ -223,7 +224,7 @@ class MasterLock:
         for host in view.liveset.minus(view.me):
             content = view.peers[host].record
             if content is None:
-                continue
+                continue  # unreached: who is let in was read
             says = content.seal is not None and content.seal.holding
             if says or (content.lock_request and all(
                     host in self._granted_by(member) for member in view.liveset)):
@@ -270,6 +271,7 @@ class MasterLock:
         self._changes.want_master("")
 
     def _lose(self, why: str) -> None:
+        # unreached: nobody drops itself from its own liveset
         self._view.log("master-lost", reason=why)
         self._withdraw_request()
 

@@ -185,6 +185,7 @@ class Membership:
 
     def snapshot(self, now_ms: int) -> Snapshot:
         """What this host knows now; looking has no side effect."""
+        # unreached: no story asks for a report
         return survey(self._view, now_ms, self.statefile_meter, self.heartbeat_meter,
                       self._acceptance.counts, self._lock.held)
 
@@ -211,6 +212,7 @@ class Membership:
             if self._state() == before:
                 break
         else:
+            # unreached: the rooms come to rest
             raise AssertionError("the rooms do not come to rest: {}".format(self._state()))
         if view.liveset != before_liveset or self._lock_due or self._lock.waiting:
             self._lock.evaluate(now_ms)
@@ -289,7 +291,7 @@ class Membership:
         elif view.online and max(state, self._changes.highest) < PoolState.ACTIVE:
             # Neither seen nor asked for to be active.  (A state that was seen once and is read
             # lower is an older writer's: it is written again, nobody leaves for it.)
-            self._fencing.abort(
+            self._fencing.abort(  # unreached: who is online has seen, or asked for, an active pool
                 ExitCode.INVALID_POOL_STATE,
                 "the pool state went back to {}".format(state.name.lower()))
 
@@ -352,10 +354,12 @@ class Membership:
             self._view.log("statefile-record-repaired", host=event.host)
 
     def _watchdog_failed(self, now_ms: int, event: events.WatchdogFailed) -> None:
+        # unreached: the virtual timers obey
         self._view.log("watchdog-refresh-failed", watchdog=event.watchdog, reason=event.error)
         self._fencing.failed(actions.Watchdog(event.watchdog), event.error)
 
     def _arming_failed(self, now_ms: int, event: events.ArmingFailed) -> None:
+        # unreached: the virtual timers obey
         self._fencing.abort(ExitCode.WATCHDOG_ERROR, event.error)
 
     def _propose(self, now_ms: int, event: events.ProposeMasterRequested) -> None:
@@ -381,7 +385,7 @@ class Membership:
         self._requests.set_excluded(now_ms, event.ticket, event.excluded)
 
     def _client_gone(self, now_ms: int, event: events.ClientGone) -> None:
-        self._lock.client_gone(event.ticket)
+        self._lock.client_gone(event.ticket)  # unreached: no client of a story goes away
         self._requests.client_gone(event.ticket)
 
     def _stop(self, now_ms: int, event: events.StopRequested) -> None:

@@ -24,12 +24,12 @@ class Meter:
 
     def reset(self) -> None:
         """Forget the extremes: xapi has asked (spec 6)."""
-        self._max_ms = NEVER
+        self._max_ms = NEVER  # unreached: no story resets a meter
         self._min_ms = NEVER
 
     def read(self) -> Latency:
         """The values now; an extreme without a measurement since the reset is the last value."""
-        return Latency(
+        return Latency(  # unreached: no story asks for a report
             last_ms=self._last_ms,
             max_ms=self._last_ms if self._max_ms == NEVER else self._max_ms,
             min_ms=self._last_ms if self._min_ms == NEVER else self._min_ms)

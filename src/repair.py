@@ -67,14 +67,16 @@ class Repair:
         blank = section.blank and all(host.blank for host in reading.host_sections)
         if not blank:
             self._blank_since_ms = NEVER
+        # unreached: a story zeroes the global record alone, not the whole State-File
         elif self._blank_since_ms == NEVER:
             self._blank_since_ms = now_ms
         if blank and now_ms - self._blank_since_ms < timing.BLANK_PATIENCE_MS:
+            # unreached: a story zeroes the global record alone, not the whole State-File
             return None
         if now_ms - self._bad_since_ms < timing.REPAIR_APART_MS or not self._is_my_task():
             return None
         if section.generation_uuid not in ("", view.common.generation_uuid):
-            return None
+            return None  # unreached: no story writes another generation to the State-File
         return view.global_record
 
     def host_record(self, now_ms: int) -> Optional[HostRepair]:

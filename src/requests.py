@@ -119,6 +119,7 @@ class Requests:
 
     def client_gone(self, ticket: int) -> None:
         """Nobody waits for the answer; the change stays wanted."""
+        # unreached: no client of a story goes away
         self._waiting = [waiting for waiting in self._waiting
                          if waiting.ticket != ticket or waiting.wanted is True]
 

@@ -145,7 +145,7 @@ class Cycle:
 
     def last_words(self, now_ms: int) -> None:
         """Write my record once more, if the disk answers: what is to be known of my end."""
-        if self.writing_enabled:
+        if self.writing_enabled:  # unreached: who fences is armed, and writes
             self._view.emit(actions.WriteRecord(
                 content=compose.host_record(self._view, now_ms, self._sequence + 1)))
 
@@ -228,7 +228,7 @@ class Cycle:
         self._note_slow("read", reading.completed_at_ms - reading.issued_at_ms)
         problem, code = self._judge(reading)
         if self._view.ended:
-            return
+            return  # unreached: no story writes another version or generation
         if problem or self._own_unreadable(reading):
             if self._tries < MAX_TRIES:
                 self._state = State.RETRYING
@@ -255,9 +255,11 @@ class Cycle:
         section = reading.global_section
         assert section is not None
         if section.fault is Fault.VERSION:
+            # unreached: no story writes another version
             view.log("statefile-version-mismatch", found=section.text, expected="2")
             self._fencing.leave(ExitCode.INVALID_STATEFILE, section.text)
         elif section.fault is Fault.UNREADABLE:
+            # unreached: a story makes sections of hosts unreadable, not the global record
             return "global record: " + section.text, ExitCode.STATEFILE_INACCESSIBLE
         elif section.fault is Fault.CORRUPT:
             if view.global_record is None:
@@ -266,6 +268,7 @@ class Cycle:
             found = section.content
             assert isinstance(found, GlobalRecord)
             if found.generation_uuid != view.common.generation_uuid:
+                # unreached: no story writes another generation
                 view.log("statefile-generation-mismatch", found=found.generation_uuid,
                          expected=view.common.generation_uuid)
                 self._fencing.leave(

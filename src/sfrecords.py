@@ -47,6 +47,7 @@ def _take_section(view: View, peer: Peer, section: Section, now_ms: int) -> bool
     assert isinstance(content, HostRecord)
     if content.host_uuid not in ("", peer.uuid):
         # Intact, but not its place: nobody but its owner may judge what belongs there.
+        # unreached: nobody writes to another host's section but to repair it
         _take_bad(view, peer, "it is the record of host " + content.host_uuid, 0, now_ms)
         return False
     if peer.bad_since_ms != NEVER:

@@ -29,6 +29,7 @@ def lacks(view: View, peer: Peer, host: int) -> bool:
     record is.
     """
     written = EMPTY
+    # unreached: under rule 2 nobody is dropped whom a joining host could follow
     if peer.record is not None and not view.sr2:
         written = peer.record.current_liveset
     return is_member(peer) and host not in liveset_of(peer) and host not in written

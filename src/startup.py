@@ -171,10 +171,12 @@ class Startup:
         view = self._view
         self._state = view.pool_state
         if self._state is PoolState.NONE:
+            # unreached: a virtual State-File is initialised
             self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
                                 "the State-File has no pool state: it was never initialised")
             return None
         if self._state is PoolState.INVALID:
+            # unreached: the reading that says so has ended the start (membership)
             self._fencing.abort(ExitCode.INVALID_POOL_STATE, "the pool state is invalid")
             return None
         view.joining = True
@@ -191,6 +193,7 @@ class Startup:
             return None
         exists = startfacts.liveset_exists(view)
         if self._state is PoolState.INIT and exists:
+            # unreached: the state is active before the first members drop anybody
             self._fencing.abort(ExitCode.INVALID_POOL_STATE,
                                 "a liveset exists although the pool is being initialised")
             return None

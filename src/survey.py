@@ -19,7 +19,7 @@ _UNMEASURED = Latency(last_ms=NEVER, max_ms=NEVER, min_ms=NEVER)
 def survey(view: View, now_ms: int, statefile: Meter, heartbeat: Meter,
            refused: Dict[str, int], holding: bool) -> Snapshot:
     """Everything a view of this host may show, at ``now_ms``."""
-    common = view.common  # type: config.Common
+    common = view.common  # type: config.Common  # unreached: no story asks for a report
     return Snapshot(
         at_ms=now_ms, local=view.me, online=view.online, generation_uuid=common.generation_uuid,
         pool_state=view.pool_state, pool_state_known=view.global_record is not None,
@@ -41,7 +41,7 @@ def survey(view: View, now_ms: int, statefile: Meter, heartbeat: Meter,
 
 
 def _host(view: View, peer: Peer, now_ms: int) -> HostView:
-    me = peer.index == view.me
+    me = peer.index == view.me  # unreached: no story asks for a report
     live = peer.index in view.liveset
     content = peer.record if live and peer.index in view.statefile_domain else None
     said = peer.heartbeat if live else None
@@ -74,12 +74,13 @@ def _host(view: View, peer: Peer, now_ms: int) -> HostView:
 
 
 def _phase_on_disk(content: Optional[HostRecord]) -> Phase:
+    # unreached: no story asks for a report
     return content.phase if content is not None else Phase.STARTING
 
 
 def _has_access(view: View, peer: Peer, live: bool) -> bool:
     """Spec 6: FALSE outside the liveset, TRUE inside, but under rule 2 as each says."""
-    if not live:
+    if not live:  # unreached: no story asks for a report
         return False
     if not view.sr2:
         return True
@@ -89,7 +90,7 @@ def _has_access(view: View, peer: Peer, live: bool) -> bool:
 
 
 def _sealing(view: View, peer: Peer, me: bool) -> Tuple[bool, str]:
-    if me:
+    if me:  # unreached: no story asks for a report
         return True, view.software
     if peer.heartbeat is not None and peer.heartbeat.seal is not None:
         return True, peer.heartbeat.seal.software
@@ -99,4 +100,5 @@ def _sealing(view: View, peer: Peer, me: bool) -> Tuple[bool, str]:
 
 
 def _age(at_ms: int, now_ms: int) -> int:
+    # unreached: no story asks for a report
     return NEVER if at_ms == NEVER else max(0, now_ms - at_ms)

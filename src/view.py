@@ -200,6 +200,7 @@ class View:
     @property
     def master(self) -> str:
         """The master's UUID in the global record as last read, or ``NO_MASTER``."""
+        # unreached: no story asks for a report
         return self.global_record.master if self.global_record else NO_MASTER
 
     @property
@@ -254,7 +255,7 @@ class View:
 
     def enter(self, phase: Phase) -> None:
         """Publish a phase, at once."""
-        if phase is not self.phase:
+        if phase is not self.phase:  # unreached: no phase of a walk follows itself
             self.log("phase-changed", phase=phase.name)
             self.phase = phase
             self.burst()
