@@ -127,8 +127,10 @@ class Membership:
             events.ProposeMasterRequested: self._propose,
             events.CancelMasterRequested: self._cancel,
             events.DisarmRequested: self._disarm,
-            events.PoolStateRequested: self._pool_state,
-            events.ExcludedRequested: self._exclude,
+            events.PoolStateRequested: lambda now_ms, event: self._requests.set_pool_state(
+                now_ms, event.ticket, event.pool_state),
+            events.ExcludedRequested: lambda now_ms, event: self._requests.set_excluded(
+                now_ms, event.ticket, event.excluded),
             events.ClientGone: self._client_gone,
             events.StopRequested: self._stop,
             events.WeightChanged: self._weight_changed,
@@ -377,12 +379,6 @@ class Membership:
             return
         self._fencing.disarm()
         self._view.emit(actions.Answer(ticket=event.ticket, code=ExitCode.SUCCESS, text=""))
-
-    def _pool_state(self, now_ms: int, event: events.PoolStateRequested) -> None:
-        self._requests.set_pool_state(now_ms, event.ticket, event.pool_state)
-
-    def _exclude(self, now_ms: int, event: events.ExcludedRequested) -> None:
-        self._requests.set_excluded(now_ms, event.ticket, event.excluded)
 
     def _client_gone(self, now_ms: int, event: events.ClientGone) -> None:
         self._lock.client_gone(event.ticket)  # unreached: no client of a story goes away

@@ -108,7 +108,7 @@ class Checkers:
                 del self._livesets[host.index]
                 del self._member_since_ms[host.index]
                 del self._seen[host.index]
-                del self._views[host.index]
+                self._views.pop(host.index, None)
                 del self._phases[host.index]
             return
         self._rule_two_has_everybody(host, view)
@@ -314,6 +314,8 @@ class Checkers:
         always been good.  Where they are a majority by weight, a fault of the rest must not take
         any of them down.
         """
+        # It was reset, armed or not: its next daemon ends an armed one's life no more.
+        self._views.pop(host.index, None)
         stands_ms = self._stands_ms.pop(host.index, NEVER)
         if stands_ms != NEVER and why != "fenced":
             self._would_run_ms[host.index] = self._last_ms(host, stands_ms)
