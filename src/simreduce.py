@@ -9,6 +9,7 @@ failure gives the same short story.
 import re
 from typing import List, Optional, Sequence
 
+from xha.errors import XhaError
 from xha.simdeeds import ScriptError
 from xha.simrun import Ending, run
 
@@ -43,8 +44,8 @@ class Reduction:
         self._left -= 1
         try:
             result = run(lines)
-        except ScriptError:
-            return False
+        except (ScriptError, XhaError):
+            return False    # No such story, or settings of which one needs another.
         if result.ending is not self._ending or kind_of(result.text) != self._kind:
             return False
         self.lines = list(lines)

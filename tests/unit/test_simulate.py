@@ -216,6 +216,14 @@ def test_a_failure_is_shortened_to_what_is_needed(careless):
     assert not [line for line in short if "wall clock" in line or "weight" in line]
 
 
+def test_a_setting_that_another_needs_stays_in_a_shortened_story(careless):
+    story = ["pool of 3; t1 6; T1 30; Wh 30; Ws 30; started"] + DEADLY[1:-1] + ["at 120 s: look"]
+    result = simrun.run(story)
+    assert result.ending is Ending.BREACH
+    short = simreduce.Reduction(story, result.ending, result.text).go()
+    assert simrun.run(short).ending is Ending.BREACH
+
+
 def test_a_host_is_left_out_of_a_story():
     story = ["pool of 3; weights 1,2,3; xhad 1,2; started", "at 1 s: partition 0,1 | 2",
              "at 2 s: link 0-2 cut", "at 3 s: 0,1 ask propose-master", "at 4 s: host 1 crashes",
