@@ -80,8 +80,8 @@ class Plan:
         if dice.chance(0.4):
             head += "; boot {}".format(dice.choice((3, 10, 30)))
         others = Dice("xhad peers {}".format(seed))
-        if others.chance(MIXED):
-            some = others.some(list(range(self.count)), others.between(1, self.count))
+        if self.count > 1 and others.chance(MIXED):
+            some = others.some(list(range(self.count)), others.between(1, self.count - 1))
             head += "; xhad " + ",".join(str(host) for host in sorted(some))
         self.lines.append(head + "; started")
 

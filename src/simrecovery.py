@@ -42,11 +42,17 @@ def bound_ms(pool: Pool) -> int:
 def recover(pool: Pool) -> None:
     """Let the pool form again.
 
-    A pool whose state was set to invalid has ended for good: then all daemons must end.
+    A pool whose state was set to invalid has ended for good: then all daemons must end.  Where
+    the original has broken a promise, an administrator has its hosts rebooted.
 
     Raises:
         LivenessMissed: it did not in time.
     """
+    if any(entry.kind == "original" for entry in pool.history):
+        # What the original has broken by a fault of its own it does not mend: two pools, say.
+        for host in pool.hosts:
+            if host.runs_xhad:
+                host.crash()
     healed_at_ms = pool.now_ms
     # By host: its first start since.
     started_ms = {}  # type: Dict[int, int]
