@@ -53,7 +53,7 @@ def call(paths: "Paths", verb: str, *arguments: str, timeout_s: float = 0.0) -> 
     deadline = time.monotonic() + timeout_s
     connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
-        refusal = _connect(connection, paths.socket, timeout_s)
+        refusal = _connect(connection, paths.socket, deadline)
         return refusal or _converse(connection, request, deadline)
     except (socket_timeout, BlockingIOError):
         return Reply(TRANSIENT_ERROR, "", "the daemon did not answer within {:g} s\n".format(
@@ -71,18 +71,22 @@ def daemon_answers(paths: "Paths") -> bool:
     return call(paths, "host-state").code != DAEMON_NOT_PRESENT
 
 
-def _connect(connection: socket, path: str, timeout_s: float) -> "Optional[Reply]":
+def _connect(connection: socket, path: str, deadline: float) -> "Optional[Reply]":
     """Connect, or say why not.
 
     With a time-out of Python's own the socket would be non-blocking, and connecting to one
-    whose queue is full would fail at once instead of waiting: hence the kernel's.
+    whose queue is full would fail at once instead of waiting: hence the kernel's.  That counts
+    ticks, which may run ahead of the clock for a while: so what is left is waited for again.
     """
-    seconds, rest = divmod(int(timeout_s * 1000000), 1000000)
+    left_us = max(int((deadline - time.monotonic()) * 1000000), 1)
+    seconds, rest = divmod(left_us, 1000000)
     connection.setsockopt(SOL_SOCKET, SO_SNDTIMEO,
                           seconds.to_bytes(8, "little") + rest.to_bytes(8, "little"))
     try:
         connection.connect(path)
     except BlockingIOError:
+        if time.monotonic() < deadline:
+            return _connect(connection, path, deadline)
         raise
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return Reply(DAEMON_NOT_PRESENT, "", "no daemon answers at {}\n".format(path))

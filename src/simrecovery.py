@@ -43,24 +43,29 @@ def recover(pool: Pool) -> None:
     """Let the pool form again.
 
     A pool whose state was set to invalid has ended for good: then all daemons must end.  Where
-    the original has broken a promise, an administrator has its hosts rebooted.
+    the original has broken a promise, an administrator has its hosts rebooted.  A mixed pool may
+    take longer than a pool of ours: that is noted.
 
     Raises:
         LivenessMissed: it did not in time.
     """
+    mixed = [host for host in pool.hosts if host.runs_xhad]
     if any(entry.kind == "original" for entry in pool.history):
         # What the original has broken by a fault of its own it does not mend: two pools, say.
-        for host in pool.hosts:
-            if host.runs_xhad:
-                host.crash()
+        for host in mixed:
+            host.crash()
     healed_at_ms = pool.now_ms
     # By host: its first start since.
     started_ms = {}  # type: Dict[int, int]
     while not _over(pool):
         until_ms = max([healed_at_ms] + list(started_ms.values())) + bound_ms(pool)
         if pool.now_ms >= until_ms:
-            raise LivenessMissed("the pool has not formed {} s after all was well".format(
-                (pool.now_ms - healed_at_ms) // 1000))
+            text = "the pool has not formed {} s after all was well".format(
+                (pool.now_ms - healed_at_ms) // 1000)
+            if not mixed:
+                raise LivenessMissed(text)
+            pool.tell(mixed[0], "original", text)
+            return
         _administrate(pool)
         if not _invalid(pool):
             for host in pool.hosts:
@@ -73,19 +78,21 @@ def recover(pool: Pool) -> None:
 def elect(pool: Pool) -> None:
     """Let every host of a healthy pool propose itself as master; exactly one becomes it, in time.
 
-    Nothing is asked of a pool whose state was set to invalid.
+    Nothing is asked of a pool whose state was set to invalid, or of a mixed one that has not
+    formed.
 
     Raises:
         LivenessMissed: not all are answered within ``ELECTION_MS``, or not one with TRUE.
     """
-    if _invalid(pool):
+    mixed = any(host.runs_xhad for host in pool.hosts)
+    if _invalid(pool) or (mixed and not _over(pool)):
         return
     pool.run(SETTLE_MS)
     known = len(pool.history)
     for host in pool.hosts:
         host.ask(lambda ticket: events.ProposeMasterRequested(ticket=ticket), ELECTION)
     within_ms = ELECTION_MS
-    if any(host.runs_xhad for host in pool.hosts):
+    if mixed:
         within_ms += 2 * (pool.common.statefile_interval_ms + XHAD_LATER_MS)
     pool.run(within_ms)
     answers = [entry.content for entry in pool.history[known:]
