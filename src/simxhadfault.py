@@ -8,7 +8,7 @@ counts after a gap of its own as if nothing had been.
 from typing import FrozenSet
 
 from xha import lifesigns, timing
-from xha.liveset import Verdict, merge, survival_test
+from xha.liveset import Verdict, merge, survival_test, views_agree
 from xha.published import Phase
 from xha.simxhadshared import Shared, Thread
 from xha.startfacts import picture_of
@@ -43,10 +43,10 @@ class Fault:
         yield from self._stable()
         yield from self._meet_on_disk(*EXCHANGE)
         entered_ms = shared.now_ms
-        yield from shared.until(self._views_agree,
+        yield from shared.until(lambda: views_agree(picture_of(view)),
                                 entered_ms + timing.consistent_view_ms(view.common))
         picture = picture_of(view)
-        if not self._views_agree():
+        if not views_agree(picture):
             picture = merge(picture)
             view.log("fh-views-differ", ms=shared.now_ms - entered_ms)
         # What is lost from here on is for another run.
@@ -131,24 +131,6 @@ class Fault:
         if view.committed_weight != view.weight:
             view.committed_weight = view.weight
             view.log("weight-committed", weight=view.weight)
-
-    def _views_agree(self) -> bool:
-        view = self._view
-        members = view.liveset
-        heard = view.heartbeat_domain & members
-        advancing = view.statefile_domain & members
-        for host in members.minus(view.me):
-            said = view.peers[host].heartbeat
-            content = view.peers[host].record
-            if host in heard and not (
-                    said is not None and said.heartbeat_domain & members == heard
-                    and said.statefile_domain & members == advancing):
-                return False
-            if host in advancing and not (
-                    content is not None and content.heartbeat_domain & members == heard
-                    and content.statefile_domain & members == advancing):
-                return False
-        return True
 
     def _wait_out(self, decided_ms: int, extended: bool) -> Thread:
         """The standard wait for the dead, then drop them."""

@@ -92,23 +92,27 @@ def outcome(world):
 def both_ways(count):
     """Every set of links that work both ways or not at all: for each host, whom it hears."""
     links = list(itertools.combinations(range(count), 2))
-    for pattern in itertools.product((False, True), repeat=len(links)):
-        heard = [HostSet([host]) for host in range(count)]
-        for works, (one, other) in zip(pattern, links):
-            if works:
-                heard[one], heard[other] = heard[one].plus(other), heard[other].plus(one)
-        yield tuple(heard)
+    return (_heard(count, working + [(other, one) for one, other in working])
+            for working in _subsets(links))
 
 
 def one_way(count):
     """Every set of one-way links."""
     links = list(itertools.permutations(range(count), 2))
+    return (_heard(count, working) for working in _subsets(links))
+
+
+def _subsets(links):
     for pattern in itertools.product((False, True), repeat=len(links)):
-        heard = [HostSet([host]) for host in range(count)]
-        for works, (one, other) in zip(pattern, links):
-            if works:
-                heard[one] = heard[one].plus(other)
-        yield tuple(heard)
+        yield [link for works, link in zip(pattern, links) if works]
+
+
+def _heard(count, working):
+    """For each host, whom it hears over the links that work: (who hears, who is heard)."""
+    heard = [HostSet([host]) for host in range(count)]
+    for one, other in working:
+        heard[one] = heard[one].plus(other)
+    return tuple(heard)
 
 
 def able_ones(count):
