@@ -14,6 +14,7 @@ from typing import Dict, List
 from xha import events, sfformat, timing
 from xha.published import Fault, FencingMode, PoolState
 from xha.simcheckers import LivenessMissed
+from xha.simhost import Host
 from xha.simpool import Pool
 
 #: How often init looks, ms.
@@ -49,7 +50,7 @@ def recover(pool: Pool) -> None:
     Raises:
         LivenessMissed: it did not in time.
     """
-    mixed = [host for host in pool.hosts if host.runs_xhad]
+    mixed = _xhad_hosts(pool)
     if any(entry.kind == "original" for entry in pool.history):
         # What the original has broken by a fault of its own it does not mend: two pools, say.
         for host in mixed:
@@ -84,7 +85,7 @@ def elect(pool: Pool) -> None:
     Raises:
         LivenessMissed: not all are answered within ``ELECTION_MS``, or not one with TRUE.
     """
-    mixed = any(host.runs_xhad for host in pool.hosts)
+    mixed = _xhad_hosts(pool)
     if _invalid(pool) or (mixed and not _over(pool)):
         return
     pool.run(SETTLE_MS)
@@ -133,6 +134,10 @@ def _over(pool: Pool) -> bool:
     return pool.formed()
 
 
+def _xhad_hosts(pool: Pool) -> List[Host]:
+    return [host for host in pool.hosts if host.runs_xhad]
+
+
 def _invalid(pool: Pool) -> bool:
     found = sfformat.section_of_global(pool.disk.sections[0])
     return found.fault is Fault.NONE and (
@@ -150,7 +155,7 @@ def _administrate(pool: Pool) -> None:
             for host, view in zip(pool.hosts, views)):
         state = max(pool.state_seen, PoolState.INIT)
         pool.disk.sections[0] = sfformat.encode_global(pool.initial._replace(pool_state=state))
-    if any(host.runs_xhad for host in pool.hosts):
+    if _xhad_hosts(pool):
         for host, view in zip(pool.hosts, views):
             found = sfformat.section_of_host(pool.disk.sections[1 + host.index], host.index)
             if found.fault is not Fault.NONE and (view is None or not view.online):
