@@ -102,12 +102,16 @@ class Repair:
 def _initialised(view: View, peer: Peer) -> HostRecord:
     """An initialised record that keeps what must not be forgotten of a host."""
     last = peer.record
-    words = last.seal.last_words if last is not None and last.seal is not None else None
-    return BLANK_RECORD._replace(
+    seal = last.seal if last is not None else None
+    content = BLANK_RECORD._replace(
         sequence=last.sequence if last is not None else 0,
         excluded=last.excluded if last is not None else False,
-        host_index=peer.index, host_uuid=peer.uuid,
-        seal=RecordSeal(
-            incarnation=peer.incarnation, software=view.software, written_at_wall_ms=0,
-            fencing=FencingMode.NONE, watchdog_mode=WatchdogMode.UNKNOWN, sr2=False,
-            holding=False, incarnations_seen=(0,) * 64, last_words=words))
+        host_index=peer.index, host_uuid=peer.uuid)
+    if last is not None and seal is None:
+        # Of an xhad: there is nothing that a seal would have to keep.
+        return content
+    return content._replace(seal=RecordSeal(
+        incarnation=peer.incarnation, software=view.software, written_at_wall_ms=0,
+        fencing=FencingMode.NONE, watchdog_mode=WatchdogMode.UNKNOWN, sr2=False, holding=False,
+        incarnations_seen=(0,) * 64,
+        last_words=seal.last_words if seal is not None else None))

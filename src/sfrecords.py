@@ -119,7 +119,7 @@ def _compare(peer: Peer, before: Optional[HostRecord], content: HostRecord) -> i
     if incarnation < max(known, peer.incarnation):
         # My own last life's record is not older than it was when I found it.
         return 0 if content == before else -1
-    if before is None or before.seal is None or incarnation > known:
+    if before is None or incarnation > known:
         return 1
     step = (content.sequence - before.sequence) & 0xFFFFFFFF
     if step == 0:

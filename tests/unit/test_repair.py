@@ -146,6 +146,15 @@ def test_what_must_not_be_forgotten_of_a_host_is_kept():
     assert not content.current_liveset
 
 
+def test_the_record_of_an_xhad_gets_no_seal():
+    """A seal would say that a host of ours had written it."""
+    view, repair = bad_record()
+    view.peers[2].incarnation = 0
+    view.peers[2].record = host_record(2, excluded=True, sequence=99, seal=None)
+    content = repair.host_record(6000).content
+    assert (content.excluded, content.sequence, content.seal) == (True, 99, None)
+
+
 LEFT_ALONE = [
     (dict(heartbeat_domain=ALL), "a host that is heard rewrites its own"),
     (dict(fingerprint=0), "bytes that cannot be read cannot be told from changed ones"),

@@ -1,0 +1,39 @@
+"""Whose record advances: what a reading says of another host."""
+
+import pytest
+from core_samples import good, host_record, reading, record_seal, view_of
+
+from xha import sfrecords
+from xha.published import NEVER
+
+
+def content(sequence, incarnation=None):
+    seal = None if incarnation is None else record_seal(incarnation)
+    return good(host_record(2, sequence=sequence, seal=seal))
+
+
+ADVANCES = [
+    # before,            after,             advances, why
+    (content(5),         content(6),        True,     "an xhad wrote"),
+    (content(5),         content(4),        True,     "of an xhad any change is an advance"),
+    (content(5),         content(5),        False,    "an xhad wrote nothing"),
+    (content(5, 1000),   content(6, 1000),  True,     "a sealed record grew"),
+    (content(5, 1000),   content(4, 1000),  False,    "a late write of the past"),
+    (content(5, 1000),   content(1, 2000),  True,     "a new instance"),
+    (content(5, 2000),   content(9, 1000),  False,    "an earlier instance"),
+    (content(5),         content(1, 1000),  True,     "an xha after an xhad"),
+    (content(5),         content(5, 0),     False,    "a repair of a record that had no seal"),
+    (content(5, 1000),   content(5, 1000),  False,    "a repair of a record that had one"),
+]
+
+
+@pytest.mark.parametrize("before, after, advances, why", ADVANCES,
+                         ids=[row[-1] for row in ADVANCES])
+def test_a_host_advances(before, after, advances, why):
+    view = view_of(liveset=view_of().everyone.minus(2))
+    first, second = [[good(host_record(0)), good(host_record(1)), last]
+                     for last in (before, after)]
+    sfrecords.take(view, reading(1000, first))
+    assert view.peers[2].advanced_at_ms == NEVER, "the first reading is the baseline"
+    sfrecords.take(view, reading(2000, second))
+    assert (view.peers[2].advanced_at_ms != NEVER) is advances
