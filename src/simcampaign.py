@@ -66,7 +66,8 @@ def tell(task: Task) -> Told:
 
 
 def campaign(seeds: Sequence[int], hosts: Tuple[int, int], jobs: int, go_on: bool,
-             deadline_s: float, progress: Callable[[int, int, int, float], None]) -> Summary:
+             deadline_s: float, progress: Callable[[int, int, int, float], None],
+             failing: Callable[[Told], None]) -> Summary:
     """Tell the stories of these seeds.
 
     Args:
@@ -76,6 +77,7 @@ def campaign(seeds: Sequence[int], hosts: Tuple[int, int], jobs: int, go_on: boo
         go_on: do not end at the first failure.
         deadline_s: take no more of them after so long; 0: take all.
         progress: told of the runs done, the failures, the simulated host-ms and the seconds.
+        failing: told of each run that fails, when it is known.
 
     Raises:
         KeyboardInterrupt: it was interrupted; the workers have ended.
@@ -88,7 +90,9 @@ def campaign(seeds: Sequence[int], hosts: Tuple[int, int], jobs: int, go_on: boo
     for told in _results(seeds, hosts, jobs, deadline_s and began_s + deadline_s):
         done.append(told)
         host_ms += told.host_ms
-        failed += told.ending is not Ending.WELL
+        if told.ending is not Ending.WELL:
+            failed += 1
+            failing(told)
         progress(len(done), failed, host_ms, time.monotonic() - began_s)
         if failed and not go_on:
             break

@@ -154,10 +154,11 @@ def _campaign(arguments: Dict[str, Any]) -> int:
     runs = _number("--runs", arguments["--runs"] or (
         str(_RUNS) if minutes is None else "1000000"), 1, MAX_SEED)
     jobs = _number("--jobs", arguments["--jobs"] or str(os.cpu_count() or 1), 1, 256)
+    progress = Progress(runs if minutes is None else 0)
     summary = simcampaign.campaign(
         range(first, first + runs), (least, most), jobs, arguments["--go-on"],
         60.0 * _number("--minutes", minutes, 1, 100000) if minutes is not None else 0.0,
-        Progress(runs if minutes is None else 0).show)
+        progress.show, progress.failing)
     cli.say(_words(summary), "")
     for told in summary.failed[:SHOWN_MAX]:
         _report(told, Task(seed=told.seed, least=least, most=most), arguments)
@@ -229,6 +230,15 @@ class Progress:
         if wall_s - self._said_s < (0.2 if self._terminal else _QUIET_S):
             return
         self._said_s = wall_s
-        text = "{}{} runs, {} failed, {:.1f} host-hours/s".format(
-            done, self._of, failed, host_ms / 3600000 / wall_s if wall_s else 0.0)
-        os.write(2, (text + ("\r" if self._terminal else "\n")).encode("ascii"))
+        self._write("{}{} runs, {} failed, {:.1f} host-hours/s".format(
+            done, self._of, failed, host_ms / 3600000 / wall_s if wall_s else 0.0),
+                    "\r" if self._terminal else "\n")
+
+    def failing(self, told: Told) -> None:
+        """Name a run that failed at once: a campaign may last for hours."""
+        self._write("seed {}: {} at {:.1f} s".format(
+            told.seed, told.ending.value, told.at_ms / 1000), "\n")
+
+    @staticmethod
+    def _write(text: str, end: str) -> None:
+        os.write(2, (text + end).encode("ascii"))

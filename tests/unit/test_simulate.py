@@ -202,7 +202,8 @@ def test_a_story_lasts_three_minutes_and_ends_with_a_whole_pool(seed):
 
 
 def test_what_is_told_does_not_depend_on_the_number_of_processes():
-    one, two = (simcampaign.campaign(range(4), (1, 3), jobs, False, 0, lambda *facts: None)
+    one, two = (simcampaign.campaign(range(4), (1, 3), jobs, False, 0, lambda *facts: None,
+                                        lambda told: None)
                 for jobs in (1, 2))
     assert one._replace(wall_s=0) == two._replace(wall_s=0)
     assert one.runs == 4 and not one.failed
