@@ -12,27 +12,40 @@ one thing that must not be.  It is never taken in again; it is told to fence
 until it is silent.  (While we start, or under survival rule 2, or when we had
 already proposed it, it was merely accepted a moment before we noticed.)
 
-Source: spec 5, "Letting others join".
+Two hosts that are let in at the same time were proposed by every member, but
+not by each other.  What they send to each other may be lost or late: so each
+takes the word of the members, once all of them count the other as alive and
+mean to go on so.  Until T1 after it became a member, and while a fault handler
+blocks joining, a host accuses nobody who never was in its liveset.
+
+Source: spec 5, "Letting others join"; spec 5 does not speak of two at once.
 """
 
 from xha.hostset import EMPTY
-from xha.published import Phase
+from xha.published import NEVER, Phase
 from xha.view import Peer, View
 
 
 class Admission:
     """Decides, for each host that is heard, whether it is let in."""
 
-    __slots__ = ("_view",)
+    __slots__ = ("_view", "_known", "_member_since_ms")
 
     def __init__(self, view: View) -> None:
         self._view = view
+        # Who ever was in the liveset of this daemon.
+        self._known = EMPTY
+        self._member_since_ms = NEVER
 
-    def step(self) -> None:
+    def step(self, now_ms: int) -> None:
         """Look at every host that is heard."""
         view = self._view
         if not view.liveset:
             return
+        if view.me in view.liveset and self._member_since_ms == NEVER:
+            self._member_since_ms = now_ms
+        self._believe_members()
+        self._known = self._known | view.liveset
         foreign = EMPTY
         for host in view.heartbeat_domain:
             peer = view.peers[host]
@@ -41,7 +54,7 @@ class Admission:
                 peer.alive_though_dropped = False
                 continue
             if host in heartbeat.current_liveset:
-                if not self._accepted_elsewhere(host):
+                if not self._accepted_elsewhere(host) and not self._may_be_new(now_ms, host):
                     foreign = foreign.plus(host)
                     self._accuse(peer)
             else:
@@ -59,6 +72,31 @@ class Admission:
                 view.set_liveset(view.liveset.plus(host), view.proposed.plus(host))
             return True
         return False
+
+    def _believe_members(self) -> None:
+        """Take in whom all other members count as alive, if it was let in beside this host."""
+        view = self._view
+        others = view.liveset.minus(view.me)
+        if (view.me not in view.liveset or not others or not others <= view.heartbeat_domain
+                or view.frozen or not view.settled):
+            return
+        agreed = view.everyone - view.liveset - self._known
+        for member in others:
+            if not agreed:
+                return
+            heartbeat = view.peers[member].heartbeat
+            assert heartbeat is not None
+            agreed = agreed & heartbeat.current_liveset & heartbeat.proposed_liveset
+        if agreed:
+            view.set_liveset(view.liveset | agreed, view.proposed | agreed)
+
+    def _may_be_new(self, now_ms: int, host: int) -> bool:
+        """Whether a host may have been let in beside this one, and no member has said so yet."""
+        view = self._view
+        until_ms = self._member_since_ms + view.common.heartbeat_timeout_ms
+        if now_ms < until_ms:
+            view.wake(until_ms)
+        return host not in self._known and (now_ms < until_ms or view.join_blocked)
 
     def _propose(self, host: int) -> None:
         view = self._view

@@ -201,7 +201,7 @@ class Membership:
             before = self._state()
             self._domains.evaluate(now_ms)
             if view.online or view.joining:
-                self._admission.step()
+                self._admission.step(now_ms)
             self._startup.step(now_ms)
             if view.ended:
                 return

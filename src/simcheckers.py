@@ -198,12 +198,29 @@ class Checkers:
 
     def _look_at_strangers(self) -> None:
         members = {host.index for host in self._members()}
-        for pair, since_ms in sorted(self._apart_ms.items()):
+        for pair in sorted(self._apart_ms):
+            allowed_ms = ACQUAINTED_MS
             if not members.issuperset(pair):
                 del self._apart_ms[pair]
-            elif self._now_ms() - since_ms > ACQUAINTED_MS:
+                continue
+            if self._introduced(members, pair):
+                # They are in one pool.  Who counts both says so, or is lost to one within T1.
+                allowed_ms += self._common.heartbeat_timeout_ms
+                if any(self._view_of(host).phase is not Phase.STARTED for host in pair):
+                    self._apart_ms[pair] = self._now_ms()
+            if self._now_ms() - self._apart_ms[pair] > allowed_ms:
                 self._accuse([self._newer(*pair)],
                              "hosts {} and {} both go on without the other".format(*pair))
+
+    def _introduced(self, members: Set[int], pair: Tuple[int, int]) -> bool:
+        """Whether a member that both count as alive counts both as alive."""
+        return any(host in members and HostSet(pair) <= self._view_of(host).liveset
+                   for host in self._view_of(pair[0]).liveset & self._view_of(pair[1]).liveset)
+
+    def _view_of(self, member: int) -> View:
+        view = self._hosts[member].view
+        assert view is not None
+        return view
 
     def _one_master(self) -> None:
         """At most one unfenced armed host believes that it holds the master lock."""

@@ -8,7 +8,7 @@ import abc
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from xha import events, simrecovery
-from xha.published import NEVER, PoolState
+from xha.published import PoolState
 from xha.simdisk import WELL
 from xha.simhost import Host
 from xha.simpool import Pool
@@ -251,11 +251,12 @@ class Deeds(abc.ABC):
     def replay(self, text: str) -> None:
         """old heartbeats of a arrive again: what it sent last, and what it sent before"""
         for host in self._some(text):
-            for datagram in host.past_datagrams:
+            for datagram, sent_at_ms in host.past_datagrams:
+                # One that is still on its way is heard now.
                 for other in self.pool.hosts:
                     if other is not host:
                         other.deliver(datagram, self.pool.common.hosts[host.index].address,
-                                      host.index, NEVER)
+                                      host.index, sent_at_ms)
 
     def jump(self, text: str, seconds: str) -> None:
         """wall clock of a jumps by -3600 s"""

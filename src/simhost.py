@@ -101,8 +101,8 @@ class Host(World):
         self.send_errors = ()  # type: Tuple[Tuple[int, str], ...]
         #: Issue of the last heartbeats, on this host's clock.
         self.sent_at_ms = NEVER
-        #: Its last heartbeats, of earlier instances too, so that they can be replayed.
-        self.past_datagrams = deque(maxlen=PAST_DATAGRAMS)  # type: Deque[bytes]
+        #: Its last heartbeats, of earlier instances too, and when they were sent: to be replayed.
+        self.past_datagrams = deque(maxlen=PAST_DATAGRAMS)  # type: Deque[Tuple[bytes, int]]
         #: By sender: when the last of its heartbeats that were taken in was sent, on the sender's
         #: clock.  What evidence of survival rule 2 can be counted from at most: what an instance
         #: that is gone had heard, it had heard.
@@ -331,7 +331,7 @@ class Host(World):
     def send(self, datagram: bytes) -> Tuple[Tuple[int, str], ...]:
         """Send to every other host."""
         self.sent_at_ms = self.now_ms()
-        self.past_datagrams.append(datagram)
+        self.past_datagrams.append((datagram, self.sent_at_ms))
         self._watcher.carry(self.index, datagram)
         return self.send_errors
 

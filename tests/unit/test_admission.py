@@ -11,7 +11,7 @@ ALL = hosts(0, 1, 2)
 PAIR = hosts(0, 1)
 
 
-def pool(joiner=None, member=None, **facts):
+def pool(joiner=None, member=None, known=False, **facts):
     """Hosts 0 and 1 are the liveset; host 2 proposes itself, 1 proposes nobody new."""
     facts.setdefault("liveset", PAIR)
     facts.setdefault("proposed", PAIR)
@@ -20,7 +20,13 @@ def pool(joiner=None, member=None, **facts):
         dict(current_liveset=PAIR, proposed_liveset=PAIR), **(member or {})))
     view.peers[2].heartbeat = heartbeat(2, **dict(
         dict(current_liveset=PAIR, proposed_liveset=ALL, joining=True), **(joiner or {})))
-    Admission(view).step()
+    admission = Admission(view)
+    if known:
+        # Host 2 was in the liveset of this daemon, and was dropped.
+        view.liveset, before = view.everyone, view.liveset
+        admission.step(0)
+        view.liveset = before
+    admission.step(1000)
     return view
 
 
@@ -84,12 +90,13 @@ FOREIGN = [
     (dict(phase=Phase.STARTING), True, "I am still starting"),
     (dict(sr2=True), True, "under rule 2"),
     (dict(), False, "otherwise it was dropped, and runs"),
+    (dict(join_blocked=True), False, "the fault handler runs"),
 ]
 
 
 @pytest.mark.parametrize("facts, taken, why", FOREIGN, ids=[row[-1] for row in FOREIGN])
 def test_a_host_that_is_in_its_own_liveset_but_not_in_mine(facts, taken, why):
-    view = pool(joiner=MEMBER, **facts)
+    view = pool(joiner=MEMBER, known=True, **facts)
     assert (view.liveset == ALL) is taken
     assert (2 in view.proposed) is taken
     assert ("dropped-host-runs" in names_of(view.out)) is not taken
@@ -98,15 +105,54 @@ def test_a_host_that_is_in_its_own_liveset_but_not_in_mine(facts, taken, why):
 
 def test_a_dropped_host_that_runs_is_told_to_fence_until_it_is_silent():
     """The gravest error is said once; the heartbeats carry the request as long as it is heard."""
-    view = pool(joiner=MEMBER)
-    Admission(view).step()
-    assert names_of(view.out) == ["dropped-host-runs"]
+    view = pool(liveset=ALL, proposed=ALL)
+    admission = Admission(view)
+    admission.step(1000)
+    view.liveset = view.proposed = PAIR
+    view.peers[2].heartbeat = heartbeat(2, **MEMBER)
+    for at_ms in (2000, 3000):
+        admission.step(at_ms)
+        assert names_of(view.out) == ["dropped-host-runs"]
+        assert composed(view, 0, 1).fence_request
     view.heartbeat_domain = PAIR
-    Admission(view).step()
+    admission.step(4000)
     assert not composed(view, 0, 1).fence_request
 
 
+# Host 2 was let in beside this host, which is a member since 1 s.  T1 is 5 s.
+MEMBERS_SAY_SO = dict(current_liveset=ALL, proposed_liveset=ALL)
+NEW = [
+    # at,   the member's word,           facts,                     in,    accused, why
+    (1001, MEMBERS_SAY_SO,              {},                         True,  False, "all say so"),
+    (1001, dict(current_liveset=ALL),   {},                         False, False, "put out"),
+    (1001, dict(proposed_liveset=ALL),  {},                         False, False, "not in yet"),
+    (1001, MEMBERS_SAY_SO,              dict(frozen=True),          False, False, "frozen"),
+    (1001, MEMBERS_SAY_SO,              dict(settled=False),        False, False, "a gap"),
+    (1001, MEMBERS_SAY_SO,              dict(heartbeat_domain=hosts(0, 2)),
+     False, False, "a member is not heard"),
+    (5999, dict(),                      {},                         False, False, "almost T1"),
+    (6000, dict(),                      {},                         False, True,  "T1"),
+    (6000, dict(),                      dict(join_blocked=True),    False, False, "the walk"),
+]
+
+
+@pytest.mark.parametrize("at_ms, member, facts, taken, accused, why", NEW,
+                         ids=[row[-1] for row in NEW])
+def test_two_hosts_that_were_let_in_at_the_same_time(at_ms, member, facts, taken, accused, why):
+    view = pool(joiner=MEMBER, heartbeat_domain=PAIR)
+    admission = Admission(view)
+    admission.step(1000)
+    view.heartbeat_domain = ALL
+    for name, value in facts.items():
+        setattr(view, name, value)
+    view.peers[1].heartbeat = heartbeat(1, **dict(
+        dict(current_liveset=PAIR, proposed_liveset=PAIR), **member))
+    admission.step(at_ms)
+    assert (view.liveset == ALL) is taken
+    assert ("dropped-host-runs" in names_of(view.out)) is accused
+
+
 def test_a_disarmed_host_asks_nobody_to_fence():
-    view = pool(joiner=MEMBER)
+    view = pool(joiner=MEMBER, known=True)
     view.fencing = type(view.fencing).DISARMED
     assert not composed(view, 0, 1).fence_request
