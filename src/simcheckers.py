@@ -78,6 +78,9 @@ class Checkers:
         self._beats = {}  # type: Dict[int, Tuple[object, int, int]]
         #: Hosts that a fault, or a command, has touched since all was well.
         self.touched = set()  # type: Set[int]
+        # Members whose State-File is well, and that lost it: the original takes a bad record of
+        # another for a bad disk of its own.
+        self._misreads = set()  # type: Set[int]
         # By host: the least and the largest weight that it had.
         self._weights = {}  # type: Dict[int, Tuple[int, int]]
         #: When each host left a liveset for good: (world's time, who dropped, who was dropped).
@@ -89,6 +92,8 @@ class Checkers:
         Only armed hosts count: a disarmed host promises nothing, and drops nobody.
         """
         view = host.view
+        if host.runs_xhad:
+            self._note_misreading(host)
         if view is not None and host.guarded and host.up and not (
                 host.timers.frozen or self._apart_ms):
             looked_at = (view, view.phase, view.fencing, view.liveset, view.holding)
@@ -344,12 +349,19 @@ class Checkers:
         most = tuple(self._weights.get(index, (1, 1))[1] for index in range(len(self._hosts)))
         if liveset.size(healthy, least) > liveset.size(others, most):
             culprits = [host.index]
-            if why == "fenced" and not host.runs_xhad:
+            if why == "fenced" and host.index not in self._misreads:
                 # It obeyed: whose request was it?
                 culprits = self._who_put_out(host.index) or culprits
             self._accuse(culprits, (
                 "host {} was reset ({}) although nothing was wrong with it, nor with "
                 "the majority that it belongs to".format(host.index, why)))
+
+    def _note_misreading(self, host: Host) -> None:
+        view = host.view
+        if view is None or not view.online:
+            self._misreads.discard(host.index)
+        elif not view.statefile_access:
+            self._misreads.add(host.index)
 
     def _who_put_out(self, index: int) -> List[int]:
         """The members that ask a host to fence itself."""
