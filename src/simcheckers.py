@@ -78,9 +78,11 @@ class Checkers:
         self._beats = {}  # type: Dict[int, Tuple[object, int, int]]
         #: Hosts that a fault, or a command, has touched since all was well.
         self.touched = set()  # type: Set[int]
-        # Members whose State-File is well, and that lost it: the original takes a bad record of
-        # another for a bad disk of its own.
-        self._misreads = set()  # type: Set[int]
+        # Members that run xhad and have shown a known fault of it (spec 14): they lost a State-File
+        # that may be well, for a bad record of another; or they wait without a bound.
+        self._faulty = set()  # type: Set[int]
+        # By member that runs xhad: its phase, since when.
+        self._waits = {}  # type: Dict[int, Tuple[Phase, int]]
         # By host: the least and the largest weight that it had.
         self._weights = {}  # type: Dict[int, Tuple[int, int]]
         #: When each host left a liveset for good: (world's time, who dropped, who was dropped).
@@ -93,7 +95,7 @@ class Checkers:
         """
         view = host.view
         if host.runs_xhad:
-            self._note_misreading(host)
+            self._look_at_xhad(host)
         if view is not None and host.guarded and host.up and not (
                 host.timers.frozen or self._apart_ms):
             looked_at = (view, view.phase, view.fencing, view.liveset, view.holding)
@@ -343,25 +345,37 @@ class Checkers:
             self._would_run_ms[host.index] = self._last_ms(host, stands_ms)
         if why == "crashed" or host.index in self.touched:
             return
-        healthy = HostSet(one.index for one in self._hosts if one.index not in self.touched)
+        for one in self._hosts:
+            if one.runs_xhad:
+                self._look_at_xhad(one)
+        healthy = HostSet(one.index for one in self._hosts if one.index not in self.touched
+                          and (one is host or one.index not in self._faulty))
         others = HostSet.first(len(self._hosts)) - healthy
         least = tuple(self._weights.get(index, (1, 1))[0] for index in range(len(self._hosts)))
         most = tuple(self._weights.get(index, (1, 1))[1] for index in range(len(self._hosts)))
         if liveset.size(healthy, least) > liveset.size(others, most):
             culprits = [host.index]
-            if why == "fenced" and host.index not in self._misreads:
+            if why == "fenced" and host.index not in self._faulty:
                 # It obeyed: whose request was it?
                 culprits = self._who_put_out(host.index) or culprits
             self._accuse(culprits, (
                 "host {} was reset ({}) although nothing was wrong with it, nor with "
                 "the majority that it belongs to".format(host.index, why)))
 
-    def _note_misreading(self, host: Host) -> None:
-        view = host.view
+    def _look_at_xhad(self, host: Host) -> None:
+        """Note a host that has shown a known fault of the original."""
+        view, now_ms = host.view, self._now_ms()
         if view is None or not view.online:
-            self._misreads.discard(host.index)
-        elif not view.statefile_access:
-            self._misreads.add(host.index)
+            self._faulty.discard(host.index)
+            self._waits.pop(host.index, None)
+            return
+        phase, since_ms = self._waits.get(host.index, (Phase.STARTED, now_ms))
+        hangs = (phase is not Phase.STARTED
+                 and now_ms - since_ms > timing.rendezvous_bound_ms(self._common, phase))
+        if hangs or not view.statefile_access:
+            self._faulty.add(host.index)
+        if view.phase is not phase:
+            self._waits[host.index] = (view.phase, now_ms)
 
     def _who_put_out(self, index: int) -> List[int]:
         """The members that ask a host to fence itself."""
