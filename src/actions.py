@@ -19,6 +19,9 @@ class Watchdog(enum.Enum):
     HEARTBEAT = "heartbeat"
     STATEFILE = "statefile"
 
+    # Each is one object: enum's own hash, of the name, is slow and asked for in every step.
+    __hash__ = object.__hash__
+
 
 @record
 class SendHeartbeat(NamedTuple):

@@ -6,14 +6,17 @@ Wall-clock fields are left 0, to be put in where the bytes are made: the core
 has no clock.  Source: spec 3 and 4.
 """
 
-from typing import Callable, Tuple
+from typing import List, Tuple
 
 from xha import echoes
 from xha.hostset import MAX_HOSTS
 from xha.published import NEVER, Heartbeat, HeartbeatSeal, HostRecord, Phase, RecordSeal
-from xha.view import Peer, View
+from xha.view import View
 
 _PADDING = (NEVER,) * MAX_HOSTS
+
+#: The longest age that is said, ms: 24.8 days, what a signed field of 32 bits holds.
+_AGE_MS_MAX = 0x7FFFFFFF
 
 
 def heartbeat(view: View, now_ms: int, sequence: int) -> Heartbeat:
@@ -61,19 +64,23 @@ def host_record(view: View, now_ms: int, sequence: int) -> HostRecord:
 
 
 def _age(at_ms: int, now_ms: int) -> int:
-    return NEVER if at_ms == NEVER else min(max(0, now_ms - at_ms), 0x7FFFFFFF)
+    if at_ms == NEVER:
+        return NEVER
+    age_ms = now_ms - at_ms
+    return age_ms if 0 <= age_ms <= _AGE_MS_MAX else 0 if age_ms < 0 else _AGE_MS_MAX
 
 
-def _ages(view: View, now_ms: int, instant: Callable[[Peer], int]) -> Tuple[int, ...]:
-    known = tuple(_age(instant(peer), now_ms) for peer in view.peers)
-    return known + _PADDING[len(known):]
+def _ages(instants_ms: List[int], now_ms: int) -> Tuple[int, ...]:
+    known = [_age(at_ms, now_ms) for at_ms in instants_ms]
+    return tuple(known) + _PADDING[len(known):]
 
 
 def _heartbeat_ages(view: View, now_ms: int) -> Tuple[int, ...]:
     """Of my own index: the time since I last sent."""
-    return _ages(view, now_ms, lambda peer: (
-        view.sent_at_ms if peer.index == view.me else peer.heard_at_ms))
+    instants_ms = [peer.heard_at_ms for peer in view.peers]
+    instants_ms[view.me] = view.sent_at_ms
+    return _ages(instants_ms, now_ms)
 
 
 def _statefile_ages(view: View, now_ms: int) -> Tuple[int, ...]:
-    return _ages(view, now_ms, lambda peer: peer.advanced_at_ms)
+    return _ages([peer.advanced_at_ms for peer in view.peers], now_ms)

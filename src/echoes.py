@@ -41,8 +41,8 @@ def mark(incarnation: int, sequence: int) -> int:
 
 def heard(view: View) -> Tuple[int, ...]:
     """The marks of the last heartbeats taken over, one for each host; 0 for none."""
-    marks = tuple(_mark_of(peer.heartbeat) for peer in view.peers)
-    return marks + _PADDING[len(marks):]
+    marks = [_mark_of(peer.heartbeat) for peer in view.peers]
+    return tuple(marks) + _PADDING[len(marks):]
 
 
 def _mark_of(heartbeat: Optional[Heartbeat]) -> int:

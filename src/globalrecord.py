@@ -95,7 +95,7 @@ class GlobalChanges:
                 view.log("master-changed", uuid=found.master)
         self._take_key(before, found)
         key = before.pool_key if before is not None and before.pool_key else found.pool_key
-        view.global_record = found._replace(pool_key=key)
+        view.global_record = found if key == found.pool_key else found._replace(pool_key=key)
 
     def _take_key(self, before: Optional[GlobalRecord], found: GlobalRecord) -> None:
         """A daemon that has read a key keeps it for its life; there is no downgrade."""

@@ -78,7 +78,8 @@ class Membership:
             offset_ms: draws the random offset of a State-File cycle, -500 to 500 (spec 3);
                 the core itself draws no random number.
         """
-        self._view = view = View(common, HostIndex(me), software, watchdog_mode, weight)
+        #: The facts, to look at.
+        self.view = self._view = view = View(common, HostIndex(me), software, watchdog_mode, weight)
         echoes = Echoes(view)
         self._fencing = Fencing(view, echoes)
         self._changes = GlobalChanges(view)
@@ -142,11 +143,6 @@ class Membership:
     def wake_at_ms(self) -> int:
         """The instant at which ``step`` wants to be called at the latest; NEVER: no such."""
         return self._view.wake_at_ms
-
-    @property
-    def view(self) -> View:
-        """The facts, to look at."""
-        return self._view
 
     def step(self, now_ms: int, event: events.Event) -> List[Action]:
         """Take one event; return what the shell must do, in order."""

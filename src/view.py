@@ -195,7 +195,7 @@ class View:
     @property
     def pool_state(self) -> PoolState:
         """The last pool state read; NONE before the first good reading."""
-        return self.global_record.pool_state if self.global_record else PoolState.NONE
+        return PoolState.NONE if self.global_record is None else self.global_record.pool_state
 
     @property
     def master(self) -> str:
@@ -262,6 +262,8 @@ class View:
 
     def set_accelerate(self, reason: str, wanted: bool) -> None:
         """Ask all hosts to read and write every 0.4 s, or withdraw that request."""
+        if wanted is (reason in self.accelerate_reasons):
+            return
         before = bool(self.accelerate_reasons)
         if wanted:
             self.accelerate_reasons = self.accelerate_reasons | {reason}
