@@ -49,6 +49,7 @@ All integers are little-endian.  Source: spec 3 "Seal", spec 4 "Seal", spec 9.
 """
 
 import enum
+import functools
 import struct
 from typing import Optional, Tuple
 
@@ -84,6 +85,9 @@ _UNPRINTABLE = bytes(byte for byte in range(256) if not 32 <= byte <= 126)
 #: What stands for each byte of a text: itself, if it is printable.
 _SHOWN = bytes(byte if byte not in _UNPRINTABLE else ord("?") for byte in range(256))
 _HEX = frozenset(b"0123456789abcdefABCDEF")
+
+#: Different texts of which the bytes, or the other way round, are remembered: most repeat.
+_REMEMBERED = 64
 
 
 @enum.unique
@@ -143,6 +147,7 @@ def judge_seal(data: bytes, base_checksum: int) -> SealState:
     return SealState.STALE if magic == MAGIC else SealState.ABSENT
 
 
+@functools.lru_cache(_REMEMBERED)
 def pack_text(text: str, size: int) -> bytes:
     """``text`` as ``size`` bytes of printable ASCII, cut with ``...`` or padded with NUL."""
     data = text.encode("ascii", "replace").translate(_SHOWN)
@@ -151,6 +156,7 @@ def pack_text(text: str, size: int) -> bytes:
     return data.ljust(size, b"\0")
 
 
+@functools.lru_cache(_REMEMBERED)
 def unpack_text(data: bytes) -> str:
     """The printable ASCII of a field up to its first NUL; other bytes are left out."""
     return data.split(b"\0", 1)[0].translate(None, _UNPRINTABLE).decode("ascii")
@@ -179,12 +185,14 @@ def unpack_last_words(data: bytes, offset: int) -> Optional[LastWords]:
         heartbeat_domain=HostSet.of_bits(heard), statefile_domain=HostSet.of_bits(seen))
 
 
+@functools.lru_cache(_REMEMBERED)
 def fencing_mode(number: int) -> FencingMode:
     """A fencing mode by its number.  One that we do not know counts as armed: a host that
     is taken for disarmed is dropped without waiting for its timers."""
     return FencingMode(number) if number <= FencingMode.DISARMED else FencingMode.ARMED
 
 
+@functools.lru_cache(_REMEMBERED)
 def watchdog_mode(number: int) -> WatchdogMode:
     """A watchdog mode by its number.  One that we do not know proves nothing: UNKNOWN."""
     return WatchdogMode(number) if number <= WatchdogMode.NONE else WatchdogMode.UNKNOWN

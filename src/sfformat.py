@@ -122,14 +122,14 @@ GLOBAL_SIGNATURE = 0x6C6F6F70
 _GLOBAL_INVERTED = 0xF2721211
 _GLOBAL_END = 0x70646E65
 GLOBAL_BASE = struct.Struct("<7I32sI32sII")
-_GLOBAL_SUMMED = struct.Struct("<22I")
+_GLOBAL_SUMMED = struct.Struct("<22i")
 _GENERATION_AT = 28
 
 HOST_SIGNATURE = 0x74736F68
 _HOST_INVERTED = 0xF1719212
 _HOST_END = 0x68646E65
 HOST_BASE = struct.Struct("<5I32sII64i64ii4QIQIII")
-_HOST_SUMMED = struct.Struct("<154I")
+_HOST_SUMMED = struct.Struct("<154i")   # Signed: the same modulo 2^32, and fast where most are -1.
 
 _HEAD = struct.Struct("<III")
 _SUMMED_AT = _HEAD.size
