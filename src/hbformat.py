@@ -62,6 +62,7 @@ A newer version keeps these in their places and adds before the proof; the
 whole is at most 1400 bytes.  All integers are little-endian.  Source: spec 4.
 """
 
+import functools
 import hashlib
 import hmac
 import struct
@@ -223,5 +224,13 @@ def _prove(data: bytes, kind: int, key: Optional[bytes]) -> bytes:
     if kind == _BY_CRC:
         return _CRC.pack(crc32c(data))
     assert key is not None
+    proof = _keyed(key).copy()
+    proof.update(data)
+    return proof.digest()
+
+
+@functools.lru_cache(2)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """The HMAC of nothing yet under a key: its first step is the same for all datagrams."""
     assert len(key) == 32
-    return hmac.new(key, data, hashlib.sha256).digest()
+    return hmac.new(key, digestmod=hashlib.sha256)

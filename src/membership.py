@@ -286,7 +286,8 @@ class Membership:
                 self._begin_invalidation(now_ms)
             else:
                 self._fencing.abort(ExitCode.INVALID_POOL_STATE, "the pool state is invalid")
-        elif view.online and max(state, self._changes.highest) < PoolState.ACTIVE:
+        elif (view.online and state < PoolState.ACTIVE
+              and self._changes.highest < PoolState.ACTIVE):
             # Neither seen nor asked for to be active.  (A state that was seen once and is read
             # lower is an older writer's: it is written again, nobody leaves for it.)
             self._fencing.abort(  # unreached: who is online has seen, or asked for, an active pool

@@ -86,8 +86,9 @@ _UNPRINTABLE = bytes(byte for byte in range(256) if not 32 <= byte <= 126)
 _SHOWN = bytes(byte if byte not in _UNPRINTABLE else ord("?") for byte in range(256))
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
-#: Different texts of which the bytes, or the other way round, are remembered: most repeat.
-_REMEMBERED = 64
+#: Different texts, or bytes, of which is remembered what they are: most repeat; more than the
+#: UUIDs and programs of a pool of 64.
+_REMEMBERED = 256
 
 
 @enum.unique
@@ -198,6 +199,7 @@ def watchdog_mode(number: int) -> WatchdogMode:
     return WatchdogMode(number) if number <= WatchdogMode.NONE else WatchdogMode.UNKNOWN
 
 
+@functools.lru_cache(_REMEMBERED)
 def is_uuid(data: bytes) -> bool:
     """Whether ``data`` is a UUID as records hold it: 32 hex digits in ASCII."""
     return len(data) == 32 and _HEX.issuperset(data)
