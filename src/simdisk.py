@@ -29,6 +29,10 @@ WELL = "well"
 FAULTS = (WELL, "error", "read error", "write error", "false write error", "hang", "lost writes")
 
 
+#: Of a reading: for each section its bytes, or the error that it gave.
+_Sections = Tuple[Union[bytes, str], ...]
+
+
 class Disk:
     """What the shared device holds: 65 sections."""
 
@@ -46,8 +50,10 @@ class Disk:
         rotten = bytes(byte ^ 0xFF for byte in old[offset:offset + length])
         self.sections[section] = old[:offset] + rotten + old[offset + length:]
 
-    def read(self) -> Tuple[Union[bytes, str], ...]:
+    def read(self) -> _Sections:
         """All sections of the pool, or for each the error that it gives."""
+        if not self.unreadable:
+            return tuple(self.sections[:self.count])
         return tuple(EIO if index in self.unreadable else self.sections[index]
                      for index in range(self.count))
 
@@ -82,7 +88,7 @@ class Way:
         self.torn_after = None  # type: Optional[int]
         #: The thread does not run: nothing is issued, nothing is noticed.
         self.paused = False
-        self._unnoticed = []  # type: List[Tuple[int, Completion]]
+        self._unnoticed = []  # type: List[Tuple[Job, int, str, _Sections, int]]
         #: Issue of the last write of its own record that the disk took, on the host's clock: what
         #: a State-File timer may be counted from.  NEVER: none.
         self.proven_ms = NEVER
@@ -120,8 +126,8 @@ class Way:
         """The thread runs again; it notices now what was done meanwhile."""
         self.paused = False
         unnoticed, self._unnoticed = self._unnoticed, []
-        for life, completion in unnoticed:
-            self._complete(completion, life)
+        for done in unnoticed:
+            self._complete(*done)
         self._next()
 
     def _next(self) -> None:
@@ -139,16 +145,15 @@ class Way:
             self._waiting.append((issued_at_ms, job, life))
             return
         error = ""
-        sections = ()  # type: Tuple[Union[bytes, str], ...]
-        if self.fault in ("error", job.kind.replace("replace", "write") + " error"):
+        sections = ()  # type: _Sections
+        if self.fault != WELL and self.fault in (
+                "error", job.kind.replace("replace", "write") + " error"):
             error = EIO
         elif job.kind == "read":
             sections = self._disk.read()
         else:
             error = self._put(job, issued_at_ms)
-        self._timeline.after(rest_ms, self._complete, Completion(
-            kind=job.kind, section=job.section, issued_at_ms=issued_at_ms, completed_at_ms=0,
-            error=error, sections=sections), life)
+        self._timeline.after(rest_ms, self._complete, job, issued_at_ms, error, sections, life)
 
     def _put(self, job: Job, issued_at_ms: int) -> str:
         old = self._disk.sections[job.section]
@@ -174,12 +179,15 @@ class Way:
         if job.kind == "write" and job.section:
             self.proven_ms = max(self.proven_ms, issued_at_ms)
 
-    def _complete(self, completion: Completion, life: int) -> None:
+    def _complete(self, job: Job, issued_at_ms: int, error: str, sections: _Sections,
+                  life: int) -> None:
         if life != self._life:
             return
         if self.paused:
-            self._unnoticed.append((life, completion))
+            self._unnoticed.append((job, issued_at_ms, error, sections, life))
             return
         self._busy = False
-        self._done(completion._replace(completed_at_ms=self._clock.now_ms()))
+        self._done(Completion(
+            kind=job.kind, section=job.section, issued_at_ms=issued_at_ms,
+            completed_at_ms=self._clock.now_ms(), error=error, sections=sections))
         self._next()

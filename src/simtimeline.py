@@ -22,8 +22,9 @@ class Timeline:
 
     def at(self, at_ms: int, call: Callable[..., None], *arguments: Any) -> None:
         """Let ``call(*arguments)`` happen at ``at_ms``; what is past happens now."""
-        self._serial += 1
-        heapq.heappush(self._queue, (max(at_ms, self.now_ms), self._serial, call, arguments))
+        self._serial = serial = self._serial + 1
+        now_ms = self.now_ms
+        heapq.heappush(self._queue, (at_ms if at_ms > now_ms else now_ms, serial, call, arguments))
 
     def after(self, delay_ms: int, call: Callable[..., None], *arguments: Any) -> None:
         """Let ``call(*arguments)`` happen in ``delay_ms``."""
