@@ -73,14 +73,14 @@ from xha.crc import crc32c
 from xha.errors import FormatError
 from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import NEVER, Heartbeat, HeartbeatSeal, Phase, Proof
-from xha.sealformat import ages_fitting, ages_read, is_uuid
+from xha.sealformat import AGE_MS_MAX, is_uuid, pack_ages, unpack_ages
 
 BASE_BYTES = 744
 DATAGRAM_BYTES_MAX = 1400
 XAPI_ERROR_BYTES = 100
 
 SIGNATURE = 0x68616878
-_BASE = struct.Struct("<4I32s32sI4Q64i64iiI101s7B")
+_BASE = struct.Struct("<4I32s32sI4Q256s256siI101s7B")
 _MAGIC = b"xha-beat"
 _VERSION = 1
 _SEAL = struct.Struct("<8sHH4BQ32s")
@@ -123,8 +123,8 @@ def encode(heartbeat: Heartbeat, key: Optional[bytes]) -> bytes:
         SIGNATURE, 0, heartbeat.sequence, BASE_BYTES, generation_uuid, host_uuid,
         heartbeat.host_index, heartbeat.current_liveset.bits, heartbeat.proposed_liveset.bits,
         heartbeat.heartbeat_domain.bits, heartbeat.statefile_domain.bits,
-        *ages_fitting(heartbeat.since_heartbeat_ms), *ages_fitting(heartbeat.since_statefile_ms),
-        *ages_fitting((heartbeat.since_xapi_restart_ms,)), heartbeat.phase,
+        pack_ages(heartbeat.since_heartbeat_ms), pack_ages(heartbeat.since_statefile_ms),
+        min(heartbeat.since_xapi_restart_ms, AGE_MS_MAX), heartbeat.phase,
         sealformat.pack_text(heartbeat.xapi_error, XAPI_ERROR_BYTES),
         heartbeat.statefile_access, heartbeat.statefile_corrupted, heartbeat.accelerate,
         heartbeat.fence_request, heartbeat.sr2, heartbeat.joining, 0)
@@ -152,11 +152,9 @@ def decode(data: bytes, key: Optional[bytes]) -> Tuple[Heartbeat, Proof]:
     if not BASE_BYTES <= len(data) <= DATAGRAM_BYTES_MAX:
         raise DatagramError("length", "datagram of {} bytes, expected 744 to 1400".format(
             len(data)))
-    fields = _BASE.unpack_from(data)
-    signature, _, sequence, size, generation_uuid, host_uuid, index = fields[:7]
-    current, proposed, heard, seen = fields[7:11]
-    since_restart, phase, xapi_error = fields[139:142]
-    access, corrupted, accelerate, fence_request, sr2, joining, _ = fields[142:]
+    (signature, _, sequence, size, generation_uuid, host_uuid, index, current, proposed, heard,
+     seen, since_heartbeat, since_statefile, since_restart, phase, xapi_error, access, corrupted,
+     accelerate, fence_request, sr2, joining, _) = _BASE.unpack_from(data)
     if signature != SIGNATURE:
         raise DatagramError("signature", "signature is {:#010x}, expected {:#010x}".format(
             signature, SIGNATURE))
@@ -175,8 +173,8 @@ def decode(data: bytes, key: Optional[bytes]) -> Tuple[Heartbeat, Proof]:
         sequence=sequence, generation_uuid=generation_uuid.decode("ascii"),
         host_uuid=host_uuid.decode("ascii"), host_index=index, current_liveset=of_bits(current),
         proposed_liveset=of_bits(proposed), heartbeat_domain=of_bits(heard),
-        statefile_domain=of_bits(seen), since_heartbeat_ms=ages_read(fields[11:75]),
-        since_statefile_ms=ages_read(fields[75:139]),
+        statefile_domain=of_bits(seen), since_heartbeat_ms=unpack_ages(since_heartbeat),
+        since_statefile_ms=unpack_ages(since_statefile),
         since_xapi_restart_ms=max(NEVER, since_restart), phase=Phase(phase),
         xapi_error=sealformat.unpack_text(xapi_error), statefile_access=bool(access),
         statefile_corrupted=bool(corrupted), accelerate=bool(accelerate),

@@ -55,7 +55,7 @@ from typing import Optional, Tuple
 
 from xha.crc import crc32c
 from xha.errors import FormatError
-from xha.hostset import HostSet
+from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import NEVER, FencingMode, LastWords, WatchdogMode
 
 RECORD_BYTES = 4096
@@ -71,6 +71,7 @@ SOFTWARE_BYTES = 32
 
 #: The longest age that a signed 32-bit field holds, ms: 24.8 days.
 AGE_MS_MAX = 0x7FFFFFFF
+AGES = struct.Struct("<{}i".format(MAX_HOSTS))
 
 _HEAD = struct.Struct("<8sII")
 _CRC = struct.Struct("<I")
@@ -205,15 +206,17 @@ def is_uuid(data: bytes) -> bool:
     return len(data) == 32 and _HEX.issuperset(data)
 
 
-def ages_read(ages_ms: Tuple[int, ...]) -> Tuple[int, ...]:
-    """Ages as read: what wrapped below -1 is older than can be told."""
+def pack_ages(ages_ms: Tuple[int, ...]) -> bytes:
+    """The ages of 64 hosts as signed 32-bit fields: longer than 24.8 days counts as that."""
+    try:
+        return AGES.pack(*ages_ms)
+    except struct.error:
+        return AGES.pack(*[min(age_ms, AGE_MS_MAX) for age_ms in ages_ms])
+
+
+def unpack_ages(data: bytes) -> Tuple[int, ...]:
+    """The ages of 64 hosts: what wrapped below -1 is older than can be told."""
+    ages_ms = AGES.unpack(data)
     if min(ages_ms) >= NEVER:
         return ages_ms
     return tuple(max(NEVER, age_ms) for age_ms in ages_ms)
-
-
-def ages_fitting(ages_ms: Tuple[int, ...]) -> Tuple[int, ...]:
-    """Ages as a signed 32-bit field holds them: longer than 24.8 days counts as that."""
-    if max(ages_ms) <= AGE_MS_MAX:
-        return ages_ms
-    return tuple(min(age_ms, AGE_MS_MAX) for age_ms in ages_ms)

@@ -40,7 +40,7 @@ from xha.config import Config, display_uuid
 from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import NO_MASTER, Fault, GlobalRecord, HostRecord, LastWords, Section
 from xha.records import record
-from xha.sealformat import SealState
+from xha.sealformat import AGES, SealState
 
 JSON_VERSION = 1
 
@@ -342,16 +342,17 @@ def _original_host(index: int, section: Union[bytes, str], count: int) -> Iterat
     if isinstance(section, str):
         yield "{}: {}\n".format(prefix, section)
         return
-    fields = sfformat.HOST_BASE.unpack_from(section)
-    signature, inverted, checksum, sequence, host_index, uuid, excluded, starting = fields[:8]
-    (since_restart, current, proposed, heard, seen, request, grants, _, _, _) = fields[136:]
+    (signature, inverted, checksum, sequence, host_index, uuid, excluded, starting,
+     since_heartbeat, since_statefile, since_restart, current, proposed, heard, seen, request,
+     grants, _, _, _) = sfformat.HOST_BASE.unpack_from(section)
     rows = [
         ("sig", "0x{:x}({})".format(signature, _raw(section[:4]))),
         ("sig_inv", "0x{:x}".format(inverted)), ("checksum", "0x{:x}".format(checksum)),
         ("sequence", sequence), ("host_index", host_index), ("host_uuid", _raw(uuid)),
         ("excluded", excluded), ("starting", starting)]
-    for name, ages_ms in (("since_last_hb_receipt", fields[8:72]),
-                          ("since_last_sf_update", fields[72:136])):
+    for name, ages in (("since_last_hb_receipt", since_heartbeat),
+                       ("since_last_sf_update", since_statefile)):
+        ages_ms = AGES.unpack(ages)
         rows += [("{}[{:2}]".format(name, host), ages_ms[host]) for host in range(count)]
     rows += [(name, "bitmap l->h({})".format(HostSet.of_bits(bits).picture(count)))
              for name, bits in (("current_liveset", current), ("proposed_liveset", proposed),

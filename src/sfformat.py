@@ -108,7 +108,8 @@ from xha.errors import FormatError
 from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import (
     NEVER, Fault, GlobalRecord, GlobalSeal, HostRecord, Phase, PoolState, RecordSeal, Section)
-from xha.sealformat import RECORD_BYTES, SealState, ages_fitting, ages_read, is_uuid
+from xha.sealformat import (
+    AGE_MS_MAX, RECORD_BYTES, SealState, is_uuid, pack_ages, unpack_ages)
 
 #: One global record and 64 host records.  Source: spec 3.
 SECTIONS = 1 + MAX_HOSTS
@@ -128,7 +129,7 @@ _GENERATION_AT = 28
 HOST_SIGNATURE = 0x74736F68
 _HOST_INVERTED = 0xF1719212
 _HOST_END = 0x68646E65
-HOST_BASE = struct.Struct("<5I32sII64i64ii4QIQIII")
+HOST_BASE = struct.Struct("<5I32sII256s256si4QIQIII")
 _HOST_SUMMED = struct.Struct("<154i")   # Signed: the same modulo 2^32, and fast where most are -1.
 
 _HEAD = struct.Struct("<III")
@@ -221,8 +222,8 @@ def encode_host(content: HostRecord) -> bytes:
     assert 0 <= content.host_index < MAX_HOSTS
     base = _close_base(_HOST_SUMMED, HOST_BASE.pack(
         HOST_SIGNATURE, _HOST_INVERTED, 0, content.sequence, content.host_index, uuid,
-        content.excluded, content.starting, *ages_fitting(content.since_heartbeat_ms),
-        *ages_fitting(content.since_statefile_ms), *ages_fitting((content.since_xapi_restart_ms,)),
+        content.excluded, content.starting, pack_ages(content.since_heartbeat_ms),
+        pack_ages(content.since_statefile_ms), min(content.since_xapi_restart_ms, AGE_MS_MAX),
         content.current_liveset.bits, content.proposed_liveset.bits,
         content.heartbeat_domain.bits, content.statefile_domain.bits, content.lock_request,
         content.lock_grants.bits, content.phase, content.weight, _HOST_END))
@@ -242,10 +243,9 @@ def decode_host(data: bytes) -> HostRecord:
         FormatError: it is corrupt; the text says what was found and expected.
     """
     _check_base(data, HOST_SIGNATURE, _HOST_INVERTED, _HOST_SUMMED, _HOST_END)
-    fields = HOST_BASE.unpack_from(data)
-    _, _, checksum, sequence, index, uuid, excluded, starting = fields[:8]
-    (since_restart, current, proposed, heard, seen, request, grants, phase, weight,
-     _) = fields[136:]
+    (_, _, checksum, sequence, index, uuid, excluded, starting, since_heartbeat, since_statefile,
+     since_restart, current, proposed, heard, seen, request, grants, phase, weight,
+     _) = HOST_BASE.unpack_from(data)
     state = sealformat.judge_seal(data, checksum)
     if index >= MAX_HOSTS:
         raise FormatError("host index is {}, expected 0 to 63".format(index))
@@ -255,10 +255,10 @@ def decode_host(data: bytes) -> HostRecord:
         raise FormatError("phase is {}, expected 0 to 11".format(phase))
     of_bits = HostSet.of_bits
     return HostRecord(
-        sequence=sequence, host_index=index,
+        sequence=sequence, host_index=index, excluded=bool(excluded), starting=bool(starting),
         host_uuid="" if uuid == _BLANK_UUID else uuid.decode("ascii"),
-        excluded=bool(excluded), starting=bool(starting),
-        since_heartbeat_ms=ages_read(fields[8:72]), since_statefile_ms=ages_read(fields[72:136]),
+        since_heartbeat_ms=unpack_ages(since_heartbeat),
+        since_statefile_ms=unpack_ages(since_statefile),
         since_xapi_restart_ms=max(NEVER, since_restart), current_liveset=of_bits(current),
         proposed_liveset=of_bits(proposed), heartbeat_domain=of_bits(heard),
         statefile_domain=of_bits(seen), lock_request=bool(request), lock_grants=of_bits(grants),
