@@ -48,16 +48,6 @@ class Domains:
         self._heartbeat(now_ms)
         self._statefile(now_ms)
 
-    def heard(self, peer: Peer, now_ms: int) -> bool:
-        """Whether a heartbeat of ``peer`` is less than T1 old, its own stalls apart."""
-        deadline = self._heartbeat_deadline_ms(peer)
-        return deadline != NEVER and now_ms < deadline
-
-    def advancing(self, peer: Peer, now_ms: int) -> bool:
-        """Whether the record of ``peer`` was seen to advance within T2, its own stalls apart."""
-        deadline = self._statefile_deadline_ms(peer)
-        return deadline != NEVER and now_ms < deadline
-
     def expel(self, hosts: HostSet) -> None:
         """Take hosts out of both domains by decision; they are no new loss."""
         view = self._view
@@ -86,12 +76,14 @@ class Domains:
         view.without_access_at_ms = now_ms
 
     def _heartbeat_deadline_ms(self, peer: Peer) -> int:
+        """Until when ``peer`` is heard: T1 from its last heartbeat, its own stalls apart."""
         if peer.heard_at_ms == NEVER:
             return NEVER
         return (peer.heard_at_ms + peer.heartbeat_discount_ms
                 + self._view.common.heartbeat_timeout_ms)
 
     def _statefile_deadline_ms(self, peer: Peer) -> int:
+        """Until when ``peer`` advances: T2 from its last advance, its own stalls apart."""
         if peer.advanced_at_ms == NEVER:
             return NEVER
         return (peer.advanced_at_ms + peer.statefile_discount_ms
@@ -104,7 +96,8 @@ class Domains:
         for peer in view.peers:
             if peer.index == view.me:
                 continue
-            if not self.heard(peer, now_ms):
+            deadline_ms = self._heartbeat_deadline_ms(peer)
+            if deadline_ms == NEVER or now_ms >= deadline_ms:
                 # Of an unsealed sender the sequence is forgotten; of a sealed one never.
                 peer.sequence = NEVER
                 continue
@@ -114,7 +107,7 @@ class Domains:
             elif view.join_blocked:
                 continue
             bits |= 1 << peer.index
-            view.wake(self._heartbeat_deadline_ms(peer))
+            view.wake(deadline_ms)
         after = HostSet.of_bits(bits)
         self._lost(before, after)
         self._change_heartbeat(after)
@@ -134,9 +127,10 @@ class Domains:
         bits = 0
         for peer in view.peers:
             if peer.index in before or self._may_come_in(peer):
-                if self.advancing(peer, now_ms):
+                deadline_ms = self._statefile_deadline_ms(peer)
+                if deadline_ms != NEVER and now_ms < deadline_ms:
                     bits |= 1 << peer.index
-                    view.wake(self._statefile_deadline_ms(peer))
+                    view.wake(deadline_ms)
                 elif blind and peer.index in before and peer.index != view.me:
                     bits |= 1 << peer.index
         after = HostSet.of_bits(bits)

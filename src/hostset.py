@@ -47,7 +47,7 @@ class HostSet:
         return cls.of_bits((1 << count) - 1)
 
     def __contains__(self, host: int) -> bool:
-        return bool(self.bits >> host & 1)
+        return self.bits >> host & 1 != 0
 
     def __iter__(self) -> Iterator[HostIndex]:
         bits = self.bits

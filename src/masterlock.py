@@ -277,6 +277,8 @@ class MasterLock:
 
     def _expire(self, now_ms: int) -> None:
         """Give up on what waits for too long."""
+        if not self.waiting:
+            return
         view = self._view
         if any(now_ms >= waiter.deadline_ms for waiter in self._proposers):
             self._refuse_proposers("no decision in time")

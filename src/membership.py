@@ -150,8 +150,9 @@ class Membership:
         view.out = []
         if view.ended:
             return view.out
-        ticked = isinstance(event, events.Tick)
-        sent = isinstance(event, events.HeartbeatsSent)
+        kind = type(event)
+        ticked = kind is events.Tick
+        sent = kind is events.HeartbeatsSent
         settled = view.settled
         self._stall.stepped(now_ms, isinstance(event, events.Tick) and event.drained)
         unmoved = (self._rested and view.settled == settled and not view.out
@@ -160,9 +161,9 @@ class Membership:
             return view.out
         self._in_vain = False
         self._news = not ticked and not sent
-        self._on[type(event)](now_ms, event)
+        self._on[kind](now_ms, event)
         looks = self._news or not unmoved or not self._rest.lasts(now_ms)
-        if self._in_vain or (isinstance(event, events.HeartbeatReceived) and not looks
+        if self._in_vain or (kind is events.HeartbeatReceived and not looks
                              and now_ms < view.wake_at_ms):
             # Refused, it changes counters alone, and repeated, ages: a flood must be cheap.
             return view.out

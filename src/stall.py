@@ -67,7 +67,8 @@ class Stall:
                 self._undrained = True
         elif drained:
             self._undrained = False
-        self._settle()
+        if self._undrained or self._gap_ended_ms != NEVER or not self._view.settled:
+            self._settle()
 
     def read(self, last_ms: int, issued_at_ms: int, completed_at_ms: int) -> None:
         """A good reading completed; the one before completed at ``last_ms``."""
