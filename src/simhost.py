@@ -264,13 +264,15 @@ class Host(World):
         if self.node is None or self.paused or self._dying:
             return
         node = self.node
-        inbox, self._inbox = self._inbox, []
-        for datagram, source, sender, sent_at_ms in inbox:
-            self.heard[sender] = max(sent_at_ms, self.heard.get(sender, NEVER))
-            node.datagram(datagram, source, self.now_ms())
-        completions, self._completions = self._completions, []
-        for completion in completions:
-            node.completed(completion)
+        if self._inbox:
+            inbox, self._inbox = self._inbox, []
+            for datagram, source, sender, sent_at_ms in inbox:
+                self.heard[sender] = max(sent_at_ms, self.heard.get(sender, NEVER))
+                node.datagram(datagram, source, self.now_ms())
+        if self._completions:
+            completions, self._completions = self._completions, []
+            for completion in completions:
+                node.completed(completion)
         node.step(_TICK)
         self._after_turn()
 
@@ -279,12 +281,11 @@ class Host(World):
         if self.node is None or self._dying:
             return
         wake_at_ms = self.node.core.wake_at_ms
-        longest_ms = self._timeline.now_ms + LONGEST_TURN_MS
-        if wake_at_ms == NEVER:
-            self._wake(longest_ms)
-        else:
-            self._wake(min(max(self.clock.true_ms(wake_at_ms), self._timeline.now_ms + 1),
-                           longest_ms))
+        now_ms = self._timeline.now_ms
+        turn_at_ms = now_ms + LONGEST_TURN_MS
+        if wake_at_ms != NEVER:
+            turn_at_ms = min(max(self.clock.true_ms(wake_at_ms), now_ms + 1), turn_at_ms)
+        self._wake(turn_at_ms)
 
     def _completed(self, completion: Completion) -> None:
         self._completions.append(completion)

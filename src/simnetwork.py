@@ -96,7 +96,8 @@ class Network:
     def _arrive_everywhere(self, sender: int, receivers: Sequence[int], datagram: bytes,
                            sent_at_ms: int) -> None:
         for receiver in receivers:
-            self._arrive((sender, receiver), datagram, sent_at_ms)
+            if not self.cuts or (sender, receiver) not in self.cuts:
+                self._deliver(sender, receiver, datagram, sent_at_ms)
 
     def _arrive(self, direction: Direction, datagram: bytes, sent_at_ms: int) -> None:
         if direction not in self.cuts:
