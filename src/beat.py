@@ -87,11 +87,6 @@ class Beat:
         if self._regular:
             self._regular = False
             self._fencing.heartbeats_sent(issued_at_ms)
-        if failed or self._failing:
-            self._note_failures(failed)
-
-    def _note_failures(self, failed: Sequence[Tuple[int, str]]) -> None:
-        """Say which hosts cannot be sent to, and which can again."""
         for host, error in failed:
             if host not in self._failing:  # unreached: the virtual network refuses no send
                 self._view.log("heartbeat-send-failed", host=host, reason=error)
