@@ -7,7 +7,9 @@ timers are those of spec 3, 4 and 5 ("SR2").
 
 A drop must not be right by luck.  Survivors cannot tell a host that lost its power from one that
 is cut off and runs until its State-File timer ends it: so a host that died is counted as alive
-until that timer, as it stood, would have run out.
+until that timer, as it stood, would have run out; and the survivor must have looked at the
+State-File once more since then, or it would not have seen a host that had thawed in between.  So
+must it have waited as spec 5 says, though the sign-of-life guard alone would often allow less.
 
 Hosts that run the original's daemon break promises by faults of their own, which are known (spec
 14) and not ours to mend.  Those are noted, not raised: only where every host that decided wrong
@@ -28,6 +30,8 @@ from xha.view import View
 ACQUAINTED_MS = 3000
 #: Instants of different clocks are compared in whole ms, each rounded down.
 ROUNDING_MS = 3
+#: Nobody is dropped sooner after the rendezvous of FH4.  Source: spec 5, fault handler, step 4.
+LEAST_WAIT_MS = 10000
 
 
 class Breach(Exception):
@@ -67,6 +71,8 @@ class Checkers:
         # By member: its view, which outlives its daemon; and the phase that was seen last.
         self._views = {}  # type: Dict[int, View]
         self._phases = {}  # type: Dict[int, Phase]
+        # By member, and phase of the fault handler: when it entered it, on its own clock.
+        self._entered_ms = {}  # type: Dict[Tuple[int, Phase], int]
         # By disarmed member: its liveset.
         self._disarmed = {}  # type: Dict[int, HostSet]
         # By host: where its State-File timer stands, on its own clock.
@@ -121,6 +127,8 @@ class Checkers:
         self._rule_two_has_everybody(host, view)
         self._member_since_ms.setdefault(host.index, self._now_ms())
         self._views[host.index] = view
+        if self._phases.get(host.index) is not view.phase:
+            self._entered_ms[host.index, view.phase] = host.now_ms()
         self._phases[host.index] = view.phase
         if self._apart_ms:
             self._look_at_strangers()
@@ -156,6 +164,33 @@ class Checkers:
             if early_ms > 0 and not host.runs_xhad:
                 raise Breach("host {} dropped host {} {} ms before it could know that it was "
                              "dead".format(host.index, index, early_ms))
+            if not host.runs_xhad:
+                self._looked_once_more(host, self._hosts[index])
+        if dropped and not host.runs_xhad:
+            self._waited_out_the_dead(host)
+
+    def _looked_once_more(self, host: Host, dropped: Host) -> None:
+        """Who drops a host has read the State-File since that host has certainly been reset."""
+        view = host.view
+        assert view is not None
+        read_ms = host.clock.true_ms(view.reading_issued_at_ms)
+        blind_ms = self._would_run_until_ms(dropped) - read_ms
+        if blind_ms > 0 and not view.sr2:
+            raise Breach("host {} dropped host {}, and had not read the State-File since {} ms "
+                         "before that was dead".format(host.index, dropped.index, blind_ms))
+
+    def _waited_out_the_dead(self, host: Host) -> None:
+        """Who drops hosts has waited for the standard wait, and for 10 s (spec 5, step 4)."""
+        common = self._common
+        standard_ms = (
+            max(common.heartbeat_watchdog_timeout_ms, common.statefile_watchdog_timeout_ms)
+            - min(common.heartbeat_timeout_ms, common.statefile_timeout_ms)
+            + max(common.heartbeat_interval_ms, common.statefile_interval_ms))
+        for phase, wait_ms in ((Phase.FH3DONE, standard_ms), (Phase.FH4, LEAST_WAIT_MS)):
+            waited_ms = host.now_ms() - self._entered_ms.get((host.index, phase), NEVER)
+            if waited_ms < wait_ms:
+                raise Breach("host {} dropped others {} ms after it came to {}, and must wait for "
+                             "{} ms".format(host.index, waited_ms, phase.name, wait_ms))
 
     def _would_run_until_ms(self, host: Host) -> int:
         """The world's time by which a host that may be dropped now has certainly been reset."""
