@@ -198,6 +198,9 @@ class Pool(Watcher):
         """Add to the history."""
         self.history.append(Entry(at_ms=self.timeline.now_ms, host=host.index, kind=kind,
                                   content=content))
+        if kind == "answered" and content == "cancel-master: done":
+            self.checkers.check_cancelled(host, sfformat.section_of_host(
+                self.disk.sections[1 + host.index], host.index).content)
         if self.looked_on is not None:
             self.looked_on(host)
 
