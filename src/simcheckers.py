@@ -372,8 +372,16 @@ class Checkers:
     # ---- 4
 
     def note_weight(self, host: int, weight: int) -> None:
-        """The host's weight is, or may become, this."""
+        """The host's weight is this; where it is in doubt which one counts, it may become this.
+
+        One that changes while no fault handler runs counts from the next one on, in which all
+        commit their weights before anybody decides (spec 5, step 1).
+        """
         least, most = self._weights.get(host, (weight, weight))
+        views = [one.view for one in self._hosts]
+        if not self._hosts[host].paused and all(
+                view is None or view.phase in (Phase.STARTING, Phase.STARTED) for view in views):
+            least = most = weight
         self._weights[host] = (min(least, weight), max(most, weight))
 
     def check_death(self, host: Host, why: str) -> None:
