@@ -21,6 +21,8 @@ WORLDS = {
     "two propose and cancel": World(2, proposers=(0, 1), features=CANCEL),
     "two, clients that leave or wait for too long": World(
         2, proposers=(0, 1), features=frozenset(["cancel", "gone", "expire"])),
+    "two, whose readings and writes overlap": World(
+        2, proposers=(0, 1), features=frozenset(["cancel", "loose"])),
     "two, either dies and is dropped": World(
         2, proposers=(0, 1), features=CANCEL, mortals=(0, 1)),
     "two, access is lost and comes back": World(
