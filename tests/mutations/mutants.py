@@ -3,8 +3,9 @@
 Each is the sort of slip that an engineer makes in good faith, in a line that keeps a promise to
 a customer.  ``before`` stands exactly once in its room; ``after`` stands there in the mutant.
 
-``survives`` is said of the few that random stories cannot show today, and why: they are run only
-when they are named.
+Where two rules keep one promise, a mistake in one of them alone may break nothing: then
+``survives`` says why, and the pair of both mistakes stands beside it, which must be found.  Those
+that survive are run only when they are named.
 """
 import os
 import shutil
@@ -30,7 +31,7 @@ class Mutant(NamedTuple):
     # What was forgotten or confused, and the rule that says otherwise.
     mistake: str
     edits: Tuple[Edit, ...]
-    # Why no story shows it; "" for one that must be found.
+    # Why it breaks no promise; "" for one that must be found.
     survives: str
 
 
@@ -108,15 +109,25 @@ _mutant("no-wait-at-all", "neither the wait nor the guard",
 _mutant("no-margin", "a host is dead at n + Ws, without drift and reset",
         ("timing", "    return timeout_ms + drift_ms(timeout_ms) + RESET_MS",
          "    return timeout_ms"))
-_mutant("no-margin-no-wait", "the same, where the guard is all that waits",
-        ("timing", "    return timeout_ms + drift_ms(timeout_ms) + RESET_MS",
-         "    return timeout_ms"),
-        ("timing", "    return max(standard_wait_ms(common) - since_fh3_ms + extension_ms, "
-         "MINIMUM_WAIT_MS)", "    return 0"))
 _mutant("no-last-reading", "nobody looks once more before a host is dropped",
         ("faulthandling", "not view.sr2 and view.reading_issued_at_ms < certain_ms",
          "False"))
 _mutant("guard-forgets-rule-2", "a host that lives on evidence is judged by its last write",
+        ("lifesigns",
+         "    if not view.statefile_access or view.without_access_at_ms >= since_ms:\n"
+         "        return True\n    if view.sr2 or view.sr2_seen_at_ms >= since_ms:\n"
+         "        return True\n", ""),
+        survives="evidence is heartbeats that were heard before the decision, and the standard "
+        "wait, extended where one was heard lately, ends max(t1,t2) after their Ws; see "
+        "rule-2-forgotten-no-extension")
+_mutant("no-extension", "the wait is not longer for a host that showed itself until lately",
+        ("timing", "    return fastest_patience_ms(common)\n\n\ndef dead_wait_ms",
+         "    return 0\n\n\ndef dead_wait_ms"),
+        survives="the sign-of-life guard waits for the last sign of each host anyway; see "
+        "rule-2-forgotten-no-extension")
+_mutant("rule-2-forgotten-no-extension", "the guard forgets rule 2, and the wait is not longer",
+        ("timing", "    return fastest_patience_ms(common)\n\n\ndef dead_wait_ms",
+         "    return 0\n\n\ndef dead_wait_ms"),
         ("lifesigns",
          "    if not view.statefile_access or view.without_access_at_ms >= since_ms:\n"
          "        return True\n    if view.sr2 or view.sr2_seen_at_ms >= since_ms:\n"
@@ -125,12 +136,25 @@ _mutant("damage-is-silence", "a section that cannot be read counts as no sign of
         ("sfrecords", "        peer.suspect_at_ms = now_ms\n", "        pass\n"))
 _mutant("tie-goes-up-on-one-host", "host 1 lets the highest index win a tie",
         ("liveset", "        if its_size > best_size:",
-         "        if its_size > best_size - (picture.me == 1):"))
+         "        if its_size > best_size - (picture.me == 1):"),
+        survives="a merge leaves one partition, the row of each host in it, and views that agree "
+        "leave no choice; at a start, who proposes another liveset is looked for too; see "
+        "tie-and-rivals-unseen")
+_mutant("rivals-unseen", "whoever forms a new liveset does not look who proposes another",
+        ("startfacts", "        if record.proposed_liveset and record.proposed_liveset != mine)",
+         "        if False)"))
+_mutant("tie-and-rivals-unseen", "host 1 wins a tie, and nobody looks who proposes another",
+        ("liveset", "        if its_size > best_size:",
+         "        if its_size > best_size - (picture.me == 1):"),
+        ("startfacts", "        if record.proposed_liveset and record.proposed_liveset != mine)",
+         "        if False)"))
 _mutant("weights-ignored", "a partition is as large as it has hosts",
         ("liveset", "    return sum(1 + SIZE_OF_WEIGHT * weights[host] for host in hosts)",
          "    return len(hosts)"))
 _mutant("anybody-heard-is-enough", "rule 1 asks for one of the writers, not for all",
-        ("liveset", "        if advancing <= heard:", "        if advancing & heard:"))
+        ("liveset", "        if advancing <= heard:", "        if advancing & heard:"),
+        survives="the same verdicts: views that agree have no writer that is not heard, and after "
+        "a merge whoever hears anybody, itself included, is in the one partition that is left")
 _mutant("largest-need-not-be-mutual", "the winner need not be heard",
         ("liveset", "    return (picture.me in partition_of(picture, best)\n"
          "            and best in picture.heartbeat_domain and best in picture.statefile_domain)",
@@ -298,10 +322,15 @@ _mutant("asks-against-its-own-grants", "a request is published while higher inde
          "        return not any(host > view.me for host in view.lock_grants & view.liveset)",
          "        return True"))
 _mutant("asks-beside-a-holder", "nobody looks who says that he holds",
-        ("masterlock", "        if self._other_holder():\n            return False\n", ""))
+        ("masterlock", "        if self._other_holder():\n            return False\n", ""),
+        survives="who holds grants to nobody else, so a request beside it never wins; and it is "
+        "taken back in the same evaluation, when its proposer is refused (_conclude)")
 _mutant("starts-with-no-grants", "a daemon starts with no grants set",
         ("view", "        self.lock_grants = HostSet.first(64)",
-         "        self.lock_grants = EMPTY"))
+         "        self.lock_grants = EMPTY"),
+        survives="our holder remembers its hold, whatever a host that joins grants; an xhad one "
+        "does not, but requests on, so that it grants to no higher index, and no lower one, which "
+        "grants to it, is ready")
 _mutant("pool-state-lowered", "an older pool state that was put back is left there",
         ("globalrecord", "        state = max(self._state or PoolState.NONE, self._highest)",
          "        state = self._state or found.pool_state"))

@@ -4,11 +4,12 @@
                                    [--control N] [--all] [--known] [--record]
 
 For each mutant (``mutants.py``), in a process of its own with a mutated copy of ``src/``: first
-what found it the last time (``found.txt``), then, where its rooms have one, the exhaustive
+what found it the last time (``found.txt``), then its own story (``stories/<name>.scn``), where
+what shows it comes together too seldom by chance, then, where its rooms have one, the exhaustive
 model of tests/models, then the stories of the seeds from ``--first`` on, until one ends badly.
-After that the seeds that found a mutant, and the first ``--control`` ones, are told with the
-sources as they are: all must end well.  Exits with 1 when a mutant survives ``--limit`` stories,
-or the control does not end well.
+After that the seeds that found a mutant, the first ``--control`` ones, and all of ``stories/``
+are told with the sources as they are: all must end well.  Exits with 1 when a mutant survives
+``--limit`` stories, or the control does not end well.
 
 ``--known`` tries nothing but what found each mutant the last time, which is quick; ``--record``
 writes down what found them now.
@@ -29,33 +30,53 @@ sys.path.insert(0, os.path.dirname(sys.path[0]))
 import mutants  # noqa: E402  (it stands beside this file, wherever this is called from)
 import sources  # noqa: E402
 
-#: What found each mutant: its name, and the seed of a story or the name of a model.
-FOUND = os.path.join(os.path.dirname(os.path.abspath(__file__)), "found.txt")
+HERE = os.path.dirname(os.path.abspath(__file__))
+#: What found each mutant: its name, and the seed of a story, the name of a model, or STORY.
+FOUND = os.path.join(HERE, "found.txt")
+#: The story written for a mutant, in the language of scenarios.
+STORY = "story"
+STORIES = os.path.join(HERE, "stories")
 #: How many hosts the pools of the stories have.
 LEAST, MOST = 2, 6
 #: Rooms whose rules a model of tests/models explores.
 MODELS = {"liveset": "test_survival_model", "masterlock": "test_masterlock_model"}
 
 
-def tell(src, seeds):
-    """Tell stories until one ends badly; print what became of them, as JSON."""
+def written_stories():
+    """The mutants that have a story of their own."""
+    return sorted(name[:-4] for name in os.listdir(STORIES) if name.endswith(".scn"))
+
+
+def read_story(name):
+    """The text of a mutant's own story."""
+    with open(os.path.join(STORIES, name + ".scn"), encoding="ascii") as stream:
+        return stream.read()
+
+
+def tell(src, stories):
+    """Tell stories until one ends badly; print what became of them, as JSON.
+
+    A story is a seed, or the name of a mutant: the one that is written for it.
+    """
     sources.use(src)
-    from xha import simplan, simrun
+    from xha import simplan, simrun, simscript
     runs, found = 0, None
-    for seed in seeds:
+    for story in stories:
         runs += 1
-        result = simrun.run(simplan.Plan(seed, LEAST, MOST).lines)
+        lines = (simplan.Plan(story, LEAST, MOST).lines if isinstance(story, int)
+                 else simscript.commands_of(read_story(story)))
+        result = simrun.run(lines)
         if result.ending is not simrun.Ending.WELL:
-            found = {"by": seed, "ending": result.ending.value, "text": result.text}
+            found = {"by": story, "ending": result.ending.value, "text": result.text}
             break
     print(json.dumps({"runs": runs, "found": found}))
 
 
-def told(src, seeds):
+def told(src, stories):
     """What became of stories that another process told."""
     child = subprocess.run(
         [sys.executable, "-B", os.path.abspath(__file__), "--tell", src],
-        input=json.dumps(seeds), stdout=subprocess.PIPE, universal_newlines=True)
+        input=json.dumps(stories), stdout=subprocess.PIPE, universal_newlines=True)
     if child.returncode:
         return {"runs": 0, "found": None,
                 "error": "its process ended with {}".format(child.returncode)}
@@ -76,22 +97,35 @@ def explored(src, model):
             if child.returncode else None}
 
 
+def tries_of(mutant, known, seeds):
+    """What may find a mutant, in order: each the name of a model, or stories."""
+    models = [MODELS[room] for room in sorted({edit.room for edit in mutant.edits})
+              if room in MODELS]
+    tries = []
+    if known == STORY:
+        tries.append([mutant.name])
+    elif known:
+        tries.append(known if known in MODELS.values() else [int(known)])
+    if seeds:
+        if mutant.name in written_stories():
+            tries.append([mutant.name])
+        tries += models + [seeds]
+    return [one for number, one in enumerate(tries) if one not in tries[:number]]
+
+
 def try_mutant(mutant, known, seeds):
-    """What finds a mutant: what is known to, a model, or one of the stories that are told."""
-    runs = 0
+    """What finds a mutant: what is known to, its own story, a model, or the story of a seed."""
+    runs, result = 0, {"found": None}
     with tempfile.TemporaryDirectory() as folder:
         src = os.path.join(folder, "src")
         mutants.write_copy(mutant, src)
-        tries = [known] if known else []
-        if seeds:
-            tries += [MODELS[room] for room in sorted({edit.room for edit in mutant.edits})
-                      if room in MODELS and MODELS[room] != known]
-        for one in tries + [seeds]:
-            result = (explored(src, one) if one in MODELS.values()
-                      else told(src, one if isinstance(one, list) else [int(one)]))
+        for one in tries_of(mutant, known, seeds):
+            result = told(src, one) if isinstance(one, list) else explored(src, one)
             runs += result["runs"]
             if result["found"] or "error" in result:
                 break
+    if result["found"] and result["found"]["by"] == mutant.name:
+        result["found"]["by"] = STORY
     return dict(result, runs=runs)
 
 
@@ -135,16 +169,16 @@ def hunt(chosen, known, seeds, jobs):
     return by_name, survivors
 
 
-def control(seeds, jobs):
+def control(stories, jobs):
     """Tell the same stories without a mistake.  Returns: whether all ended well."""
-    parts = [part for part in (seeds[job::jobs] for job in range(jobs)) if part]
+    parts = [part for part in (stories[job::jobs] for job in range(jobs)) if part]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         results = list(pool.map(lambda part: told(mutants.SRC, part), parts))
     bad = [result for result in results if result["found"] or "error" in result]
     for result in bad:
         print("control: {}".format(result.get("error") or result["found"]))
     if not bad:
-        print("control: {} stories end well with the sources as they are".format(len(seeds)))
+        print("control: {} stories end well with the sources as they are".format(len(stories)))
     return not bad
 
 
@@ -177,8 +211,8 @@ def main():
         if mutant.survives and mutant not in chosen:
             print("{:36} not run: {}".format(mutant.name, mutant.survives))
     used = {int(by) for by in found.values() if by.isdigit()}
-    well = control(sorted(used | set(range(words.first, words.first + words.control))),
-                   words.jobs)
+    well = control(sorted(used | set(range(words.first, words.first + words.control)))
+                   + written_stories(), words.jobs)
     print("{} mutants, {} survive{}".format(
         len(chosen), len(survivors), ": " + " ".join(survivors) if survivors else ""))
     return 0 if well and not survivors else 1
