@@ -6,7 +6,8 @@
 For each mutant (``mutants.py``), in a process of its own with a mutated copy of ``src/``: first
 what found it the last time (``found.txt``), then its own story (``stories/<name>.scn``), where
 what shows it comes together too seldom by chance, then, where its rooms have one, the exhaustive
-model of tests/models, then the stories of the seeds from ``--first`` on, until one ends badly.
+model of tests/models, then the scenarios of tests/scenarios, whose invariants are checked too, and
+then the stories of the seeds from ``--first`` on, until one ends badly.
 After that the seeds that found a mutant, the first ``--control`` ones, and all of ``stories/``
 are told with the sources as they are: all must end well.  Exits with 1 when a mutant survives
 ``--limit`` stories, or the control does not end well.
@@ -31,32 +32,35 @@ import mutants  # noqa: E402  (it stands beside this file, wherever this is call
 import sources  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-#: What found each mutant: its name, and the seed of a story, the name of a model, or STORY.
+#: What found each mutant: its name, and the seed of a story, the name of a model or of a
+#: scenario, or STORY.
 FOUND = os.path.join(HERE, "found.txt")
 #: The story written for a mutant, in the language of scenarios.
 STORY = "story"
 STORIES = os.path.join(HERE, "stories")
+SCENARIOS = os.path.join(os.path.dirname(HERE), "scenarios")
 #: How many hosts the pools of the stories have.
 LEAST, MOST = 2, 6
 #: Rooms whose rules a model of tests/models explores.
 MODELS = {"liveset": "test_survival_model", "masterlock": "test_masterlock_model"}
 
 
-def written_stories():
-    """The mutants that have a story of their own."""
-    return sorted(name[:-4] for name in os.listdir(STORIES) if name.endswith(".scn"))
+def written_stories(folder=STORIES):
+    """The mutants that have a story of their own; or the names of the scenarios."""
+    return sorted(name[:-4] for name in os.listdir(folder) if name.endswith(".scn"))
 
 
 def read_story(name):
-    """The text of a mutant's own story."""
-    with open(os.path.join(STORIES, name + ".scn"), encoding="ascii") as stream:
+    """The text of a mutant's own story, or of a scenario."""
+    folder = STORIES if name in written_stories() else SCENARIOS
+    with open(os.path.join(folder, name + ".scn"), encoding="ascii") as stream:
         return stream.read()
 
 
 def tell(src, stories):
     """Tell stories until one ends badly; print what became of them, as JSON.
 
-    A story is a seed, or the name of a mutant: the one that is written for it.
+    A story is a seed, or the name of one that is written: for a mutant, or as a scenario.
     """
     sources.use(src)
     from xha import simplan, simrun, simscript
@@ -105,11 +109,12 @@ def tries_of(mutant, known, seeds):
     if known == STORY:
         tries.append([mutant.name])
     elif known:
-        tries.append(known if known in MODELS.values() else [int(known)])
+        tries.append(known if known in MODELS.values()
+                     else [int(known) if known.isdigit() else known])
     if seeds:
         if mutant.name in written_stories():
             tries.append([mutant.name])
-        tries += models + [seeds]
+        tries += models + [written_stories(SCENARIOS), seeds]
     return [one for number, one in enumerate(tries) if one not in tries[:number]]
 
 

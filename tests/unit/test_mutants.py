@@ -48,11 +48,13 @@ def test_a_story_is_of_a_mutant_and_ends_well_without_the_mistake(name):
 
 
 @pytest.mark.parametrize("known, tries", [
-    (None, [["no-margin"], [1, 2]]),
-    ("story", [["no-margin"], [1, 2]]),
-    ("7", [[7], ["no-margin"], [1, 2]])])
+    (None, [["no-margin"]]),
+    ("story", [["no-margin"]]),
+    ("08-cut-two-from-one", [["08-cut-two-from-one"], ["no-margin"]]),
+    ("7", [[7], ["no-margin"]])])
 def test_what_found_a_mutant_is_tried_first_and_then_its_story(known, tries):
-    assert run.tries_of(mutants.named("no-margin"), known, [1, 2]) == tries
+    assert run.tries_of(mutants.named("no-margin"), known, [1, 2]) == tries + [
+        run.written_stories(run.SCENARIOS), [1, 2]]
 
 
 def test_what_is_known_alone_may_be_tried():
