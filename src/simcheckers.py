@@ -24,6 +24,7 @@ from xha.config import Common
 from xha.hostset import EMPTY, HostSet
 from xha.published import NEVER, FencingMode, HostRecord, Phase, PoolState
 from xha.simhost import Host
+from xha.simjoining import Joining
 from xha.view import View
 
 #: Two hosts that are let in at the same time learn of each other a moment later, ms.
@@ -93,6 +94,7 @@ class Checkers:
         self._weights = {}  # type: Dict[int, Tuple[int, int]]
         #: When each host left a liveset for good: (world's time, who dropped, who was dropped).
         self.drops = []  # type: List[Tuple[int, int, int]]
+        self._joining = Joining(hosts, self._accuse)
 
     def check(self, host: Host) -> None:
         """Raise Breach if what ``host`` believes now breaks an invariant.
@@ -139,6 +141,8 @@ class Checkers:
         before = self._livesets.get(host.index, EMPTY)
         self._livesets[host.index] = view.liveset
         self._dropped_hosts_are_dead(host, before - view.liveset)
+        if before != view.liveset:
+            self._joining.changed(host, before, self._members())
         self._livesets_meet(host)
         self._note_strangers(host)
         self._one_master()
@@ -393,6 +397,7 @@ class Checkers:
         """
         # It was reset, armed or not: its next daemon ends an armed one's life no more.
         self._views.pop(host.index, None)
+        self._joining.was_reset(host, self._members())
         stands_ms = self._stands_ms.pop(host.index, NEVER)
         if stands_ms != NEVER and why != "fenced":
             self._would_run_ms[host.index] = self._last_ms(host, stands_ms)
