@@ -22,7 +22,7 @@ from xha import liveset, timing
 from xha.actions import Watchdog
 from xha.config import Common
 from xha.hostset import EMPTY, HostSet
-from xha.published import NEVER, FencingMode, HostRecord, Phase, PoolState
+from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.simhost import Host
 from xha.simjoining import Joining
 from xha.view import View
@@ -277,16 +277,6 @@ class Checkers:
         if len(holders) > 1:
             # Who came first was right.
             self._accuse(self._holders[1:], "hosts {} all hold the master lock".format(holders))
-
-    def check_cancelled(self, host: Host, written: object) -> None:
-        """Raise Breach if a host that says it gave the lock back still asks for it on the disk.
-
-        ``written``: the content of its section; None where it is bad.
-        """
-        if isinstance(written, HostRecord) and not host.runs_xhad and (
-                written.lock_request or (written.seal is not None and written.seal.holding)):
-            raise Breach("host {} says that it has given the master lock back, and its record says "
-                         "otherwise".format(host.index))
 
     # ---- 5: who puts out whom, and what ends a host
 

@@ -13,7 +13,7 @@ import functools
 import hashlib
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
-from xha import config, hbformat, sfformat
+from xha import config, hbformat, sfformat, simsaying
 from xha.actions import Log, Watchdog
 from xha.config import Config
 from xha.hostset import MAX_HOSTS
@@ -198,9 +198,7 @@ class Pool(Watcher):
         """Add to the history."""
         self.history.append(Entry(at_ms=self.timeline.now_ms, host=host.index, kind=kind,
                                   content=content))
-        if kind == "answered" and content == "cancel-master: done":
-            self.checkers.check_cancelled(host, sfformat.section_of_host(
-                self.disk.sections[1 + host.index], host.index).content)
+        simsaying.check(host, kind, content, self.disk.sections)
         if self.looked_on is not None:
             self.looked_on(host)
 

@@ -253,9 +253,13 @@ _mutant("fence-request-for-others-obeyed", "whoever hears a fence request fences
         ("acceptance", "                and self._view.me not in heartbeat.proposed_liveset)",
          "                )"))
 _mutant("fence-request-of-an-outsider-obeyed", "its sender need not be a member of its liveset",
-        ("acceptance", "                and peer.index in heartbeat.current_liveset\n", ""))
+        ("acceptance", "                and peer.index in heartbeat.current_liveset\n", ""),
+        survives="nobody else asks: who waits out the dead, or accuses a dropped host, is armed, "
+        "and so in its own liveset; a forged request has no seal")
 _mutant("fence-request-stays", "the fence request is not taken back after the drop",
-        ("faulthandling", "        self._view.fence_request = False\n", ""))
+        ("faulthandling", "        self._view.fence_request = False\n", ""),
+        survives="it means only armed hosts outside of the proposed liveset: who is that later is "
+        "condemned, so that the request is due, and comes a rendezvous earlier")
 _mutant("disarmed-host-drops", "a host that nothing resets puts others out",
         ("faulthandling", "        if not view.armed:\n            return\n        if verdict",
          "        if not view.armed and verdict is Verdict.FENCE:\n            return\n"
@@ -266,7 +270,9 @@ _mutant("disarmed-host-drops", "a host that nothing resets puts others out",
 # ---- who is let in
 
 _mutant("let-in-unseen-on-the-disk", "a host is let in that was not seen on the State-File",
-        ("admission", "        if host in view.statefile_domain or view.sr2:", "        if True:"))
+        ("admission", "        if host in view.statefile_domain or view.sr2:", "        if True:"),
+        survives="who asks has seen its own record advance; a member that cannot see it soon loses "
+        "its own access, and a host that stops writing later says so itself (FHREADY)")
 _mutant("let-in-by-one", "one member's word is enough to let a host in",
         ("admission", "            if self._proposes(view.peers[host], host) and all(\n",
          "            if self._proposes(view.peers[host], host) and (any if members else all)(\n"))
