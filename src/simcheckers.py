@@ -18,11 +18,12 @@ runs it.  A promise that one of our hosts breaks is broken, whoever else is in t
 
 from typing import Callable, Dict, List, Sequence, Set, Tuple
 
-from xha import liveset, timing
+from xha import timing
 from xha.actions import Watchdog
 from xha.config import Common
 from xha.hostset import EMPTY, HostSet
 from xha.published import NEVER, FencingMode, Phase, PoolState
+from xha.simdeaths import Deaths
 from xha.simhost import Host
 from xha.simjoining import Joining
 from xha.view import View
@@ -83,17 +84,10 @@ class Checkers:
         self._would_run_ms = {}  # type: Dict[int, int]
         # By host: its daemon, the first move of its heartbeat timer, and how many there were.
         self._beats = {}  # type: Dict[int, Tuple[object, int, int]]
-        #: Hosts that a fault, or a command, has touched since all was well.
-        self.touched = set()  # type: Set[int]
-        # Members that run xhad and have shown a known fault of it (spec 14): they lost a State-File
-        # that may be well, for a bad record of another; or they wait without a bound.
-        self._faulty = set()  # type: Set[int]
-        # By member that runs xhad: its phase, since when.
-        self._waits = {}  # type: Dict[int, Tuple[Phase, int]]
-        # By host: the least and the largest weight that it had.
-        self._weights = {}  # type: Dict[int, Tuple[int, int]]
         #: When each host left a liveset for good: (world's time, who dropped, who was dropped).
         self.drops = []  # type: List[Tuple[int, int, int]]
+        #: Who has ended, and ought not to have.
+        self.deaths = Deaths(hosts, common, now_ms, self._accuse)
         self._joining = Joining(hosts, self._accuse)
 
     def check(self, host: Host) -> None:
@@ -103,7 +97,7 @@ class Checkers:
         """
         view = host.view
         if host.runs_xhad:
-            self._look_at_xhad(host)
+            self.deaths.look_at_xhad(host)
         if view is not None and host.guarded and host.up and not (
                 host.timers.frozen or self._apart_ms):
             looked_at = (view, view.phase, view.fencing, view.liveset, view.holding)
@@ -365,68 +359,12 @@ class Checkers:
 
     # ---- 4
 
-    def note_weight(self, host: int, weight: int) -> None:
-        """The host's weight is this; where it is in doubt which one counts, it may become this.
-
-        One that changes while no fault handler runs counts from the next one on, in which all
-        commit their weights before anybody decides (spec 5, step 1).
-        """
-        least, most = self._weights.get(host, (weight, weight))
-        views = [one.view for one in self._hosts]
-        if not self._hosts[host].paused and all(
-                view is None or view.phase in (Phase.STARTING, Phase.STARTED) for view in views):
-            least = most = weight
-        self._weights[host] = (min(least, weight), max(most, weight))
-
     def check_death(self, host: Host, why: str) -> None:
-        """Raise Breach if a healthy host is reset although a majority is healthy.
-
-        Healthy is who was not touched: its links to all others who were not, and its disk, have
-        always been good.  Where they are a majority by weight, a fault of the rest must not take
-        any of them down.
-        """
+        """A host is reset, or loses its power: raise Breach if it ought not to have ended."""
         # It was reset, armed or not: its next daemon ends an armed one's life no more.
         self._views.pop(host.index, None)
         self._joining.was_reset(host, self._members())
         stands_ms = self._stands_ms.pop(host.index, NEVER)
         if stands_ms != NEVER and why != "fenced":
             self._would_run_ms[host.index] = self._last_ms(host, stands_ms)
-        if why == "crashed" or host.index in self.touched:
-            return
-        for one in self._hosts:
-            if one.runs_xhad:
-                self._look_at_xhad(one)
-        healthy = HostSet(one.index for one in self._hosts if one.index not in self.touched
-                          and (one is host or one.index not in self._faulty))
-        others = HostSet.first(len(self._hosts)) - healthy
-        least = tuple(self._weights.get(index, (1, 1))[0] for index in range(len(self._hosts)))
-        most = tuple(self._weights.get(index, (1, 1))[1] for index in range(len(self._hosts)))
-        if liveset.size(healthy, least) > liveset.size(others, most):
-            culprits = [host.index]
-            if why == "fenced" and host.index not in self._faulty:
-                # It obeyed: whose request was it?
-                culprits = self._who_put_out(host.index) or culprits
-            self._accuse(culprits, (
-                "host {} was reset ({}) although nothing was wrong with it, nor with "
-                "the majority that it belongs to".format(host.index, why)))
-
-    def _look_at_xhad(self, host: Host) -> None:
-        """Note a host that has shown a known fault of the original."""
-        view, now_ms = host.view, self._now_ms()
-        if view is None or not view.online:
-            self._faulty.discard(host.index)
-            self._waits.pop(host.index, None)
-            return
-        phase, since_ms = self._waits.get(host.index, (Phase.STARTED, now_ms))
-        hangs = (phase is not Phase.STARTED
-                 and now_ms - since_ms > timing.rendezvous_bound_ms(self._common, phase))
-        if hangs or not view.statefile_access:
-            self._faulty.add(host.index)
-        if view.phase is not phase:
-            self._waits[host.index] = (view.phase, now_ms)
-
-    def _who_put_out(self, index: int) -> List[int]:
-        """The members that ask a host to fence itself."""
-        return [other.index for other in self._members()
-                if other.view is not None and other.view.fence_request
-                and index in other.view.liveset - other.view.proposed]
+        self.deaths.check(host, why, self._members())

@@ -57,7 +57,7 @@ class Deeds(abc.ABC):
         return [self.pool.hosts[index] for index in self.hosts(text)]
 
     def _touch(self, hosts: Sequence[int]) -> None:
-        self.pool.checkers.touched.update(hosts)
+        self.pool.checkers.deaths.touched.update(hosts)
 
     # ---- the network
 
@@ -231,7 +231,7 @@ class Deeds(abc.ABC):
         """weight of b becomes 5: as reload-host-weight would tell the daemon"""
         for host in self._some(text):
             host.weight = int(weight)
-            self.pool.checkers.note_weight(host.index, host.weight)
+            self.pool.checkers.deaths.note_weight(host.index, host.weight)
             host.take(events.WeightChanged(weight=int(weight)))
 
     def ask(self, text: str, what: str) -> None:

@@ -3,7 +3,8 @@
     again        a host that was dropped is never let in again as the instance that was dropped
     old and new  a host that was reset is no member again while another counts its old instance
                  as alive: that one's virtual machines would never be started elsewhere
-    by all       who lets a host in, or comes in, has the word of every member that runs
+    by all       who lets a host in, or comes in, has the word of every member that runs; of two
+                 that are let in at the same time each comes in by the word of the members alone
 
 Source: spec 5, "Starting", steps 3 and 7, and "Letting others join".  A member that is taken in
 under survival rule 2 is excepted, as it is there.
@@ -71,6 +72,9 @@ class Joining:
     def _by_all(self, host: Host, index: int, members: Sequence[Host]) -> None:
         view = host.view
         assert view is not None
+        if index != host.index and any(other.index == index for other in members):
+            # It has come in by the word of all whom it knew, which was looked at then.
+            return
         for other in members:
             if other.view is None or other.index not in view.liveset or other.index == index:
                 continue

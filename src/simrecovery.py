@@ -79,8 +79,9 @@ def recover(pool: Pool) -> None:
 def elect(pool: Pool) -> None:
     """Let every host of a healthy pool propose itself as master; exactly one becomes it, in time.
 
-    Nothing is asked of a pool whose state was set to invalid, or of a mixed one that has not
-    formed.
+    A fault that lasted until just before all healed may cost a host after it: then the pool must
+    form once more.  Nothing is asked of a pool whose state was set to invalid, or of a mixed one
+    that has not formed.
 
     Raises:
         LivenessMissed: not all are answered within ``ELECTION_MS``, or not one with TRUE.
@@ -88,7 +89,14 @@ def elect(pool: Pool) -> None:
     mixed = _xhad_hosts(pool)
     if _invalid(pool) or (mixed and not _over(pool)):
         return
+    formed = _over(pool)
     pool.run(SETTLE_MS)
+    if formed and not _over(pool):
+        # What had been before it healed was only noticed now.
+        recover(pool)
+        pool.run(SETTLE_MS)
+    if _invalid(pool) or (mixed and not _over(pool)):
+        return
     known = len(pool.history)
     for host in pool.hosts:
         host.ask(lambda ticket: events.ProposeMasterRequested(ticket=ticket), ELECTION)

@@ -143,7 +143,7 @@ class Director(Deeds):
         for index, host in enumerate(pool.hosts):
             if index < len(weights) and weights[index]:
                 host.weight = int(weights[index])
-            pool.checkers.note_weight(index, host.weight)
+            pool.checkers.deaths.note_weight(index, host.weight)
             host.timers.reset_ms = int(words.get("reset", "0"))
         for index in self.hosts(words["xhad"]) if "xhad" in words else ():
             pool.hosts[index].runs_xhad = True

@@ -113,7 +113,7 @@ def test_two_masters_are_a_breach():
 def test_a_healthy_host_that_dies_in_a_healthy_majority_is_a_breach():
     pool = Pool(settings_of(3, QUICK))
     pool.form()
-    pool.checkers.touched.add(2)
+    pool.checkers.deaths.touched.add(2)
     pool.checkers.check_death(pool.hosts[2], "fenced")
     with pytest.raises(Breach):
         pool.checkers.check_death(pool.hosts[0], "fenced")
