@@ -335,7 +335,9 @@ class Startup:
             return None
         self._follow_drops()
         others = view.liveset.minus(view.me)
-        if others and all(startfacts.proposes_me(view, view.peers[host]) for host in others):
+        # The last word of one that is not heard may be of a life that is over.
+        if others and others <= view.heartbeat_domain and all(
+                startfacts.proposes_me(view, view.peers[host]) for host in others):
             view.set_liveset(view.liveset.plus(view.me), view.proposed.plus(view.me))
             return self._admitted()
         until_ms = self._joining_since_ms + view.common.boot_join_timeout_ms

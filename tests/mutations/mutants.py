@@ -281,9 +281,8 @@ _mutant("lets-in-who-does-not-ask", "a proposal made for an instance that is gon
          "            if all(\n"),
         ("admission", "                self._forget_old_instance(host)\n", ""))
 _mutant("joins-by-one", "a host is in as soon as one member says so",
-        ("startup", "        if others and all(startfacts.proposes_me(view, view.peers[host]) "
-         "for host in others):", "        if others and any("
-         "startfacts.proposes_me(view, view.peers[host]) for host in others):"))
+        ("startup", "        if others and others <= view.heartbeat_domain and all(\n",
+         "        if others and others <= view.heartbeat_domain and any(\n"))
 _mutant("dropped-host-comes-back", "a host that was dropped and still speaks is a member again",
         ("admission", "        if host in view.proposed or view.phase is Phase.STARTING "
          "or view.sr2:", "        if True:"))

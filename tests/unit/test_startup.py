@@ -497,7 +497,6 @@ def test_the_excluded_flag_is_cleared_when_it_was_set(excluded):
 
 
 MISSING = [
-    (hosts(0, 1), ALL, False, True, "a member is not heard"),
     (ALL, hosts(0, 1), False, True, "a member does not advance"),
     (ALL, hosts(0, 1), True, False, "under rule 2 nobody does"),
     (ALL, ALL, False, False, "all are there"),
@@ -514,6 +513,17 @@ def test_a_member_that_is_missing_at_this_moment_starts_a_fault_handler(
     bench.sees(heard, advancing).step(START_MS + 6100)
     assert bench.online
     assert bench.view.loss_pending is loss
+
+
+def test_the_word_of_a_member_that_is_not_heard_any_more_is_not_enough():
+    """It may be of a life that is over: its new instance is not the one that was asked."""
+    bench = running(at_criteria()).step(START_MS + 6000)
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=hosts(1, 2), proposed=ALL)
+    bench.sees(hosts(0, 1), ALL).step(START_MS + 6100)
+    assert not bench.online
+    bench.sees(ALL, ALL).step(START_MS + 6200)
+    assert bench.online
 
 
 def test_a_start_that_is_given_up_closes_the_watchdogs_and_fences_nobody():
