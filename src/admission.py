@@ -89,6 +89,8 @@ class Admission:
             agreed = agreed & heartbeat.current_liveset & heartbeat.proposed_liveset
         if agreed:
             view.set_liveset(view.liveset | agreed, view.proposed | agreed)
+            if not view.sees(agreed):
+                view.loss_pending = True
 
     def _may_be_new(self, now_ms: int, host: int) -> bool:
         """Whether a host may have been let in beside this one, and no member has said so yet."""

@@ -376,9 +376,7 @@ class Startup:
         view.burst()
         self._fencing.arm()
         view.log("host-online")
-        silent = view.liveset - view.heartbeat_domain
-        stale = EMPTY if view.sr2 else view.liveset - view.statefile_domain
-        if silent | stale:
+        if not view.sees(view.liveset):
             view.loss_pending = True
         return Stage.DONE
 

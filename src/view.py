@@ -241,6 +241,10 @@ class View:
         """The operator's picture of a set of hosts: ``1101``."""
         return hosts.picture(len(self.peers))
 
+    def sees(self, hosts: HostSet) -> bool:
+        """Whether these hosts are seen on both paths; under survival rule 2 they are heard."""
+        return hosts <= self.heartbeat_domain and (self.sr2 or hosts <= self.statefile_domain)
+
     def set_liveset(self, liveset: HostSet, proposed: HostSet) -> None:
         """Change the current and the proposed liveset, say so, and tell the others."""
         if liveset != self.liveset:

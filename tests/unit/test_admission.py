@@ -103,6 +103,20 @@ def test_a_host_that_is_in_its_own_liveset_but_not_in_mine(facts, taken, why):
     assert composed(view, 0, 1).fence_request is not taken
 
 
+@pytest.mark.parametrize("heard, advancing, sr2, loss", [
+    (PAIR, ALL, False, True), (ALL, PAIR, False, True), (ALL, ALL, False, False),
+    (ALL, PAIR, True, False)])
+def test_a_host_that_was_let_in_beside_this_one_and_is_not_seen_is_a_loss(
+        heard, advancing, sr2, loss):
+    view = pool(joiner=MEMBER, heartbeat_domain=PAIR)
+    view.heartbeat_domain, view.statefile_domain, view.sr2 = heard, advancing, sr2
+    view.peers[1].heartbeat = heartbeat(1, current_liveset=ALL, proposed_liveset=ALL)
+    view.loss_pending = False
+    Admission(view).step(1001)
+    assert view.liveset == ALL
+    assert view.loss_pending is loss
+
+
 def test_a_dropped_host_that_runs_is_told_to_fence_until_it_is_silent():
     """The gravest error is said once; the heartbeats carry the request as long as it is heard."""
     view = pool(liveset=ALL, proposed=ALL)
