@@ -76,14 +76,12 @@ class Admission:
     def _believe_members(self) -> None:
         """Take in whom all other members count as alive, if it was let in beside this host."""
         view = self._view
-        others = view.liveset.minus(view.me)
-        if (view.me not in view.liveset or not others or not others <= view.heartbeat_domain
-                or view.frozen or not view.settled):
-            return
         agreed = view.everyone - view.liveset - self._known
+        others = view.liveset.minus(view.me)
+        if (not agreed or view.me not in view.liveset or not others
+                or not others <= view.heartbeat_domain or view.frozen or not view.settled):
+            return
         for member in others:
-            if not agreed:
-                return
             heartbeat = view.peers[member].heartbeat
             assert heartbeat is not None
             agreed = agreed & heartbeat.current_liveset & heartbeat.proposed_liveset

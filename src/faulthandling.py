@@ -142,10 +142,7 @@ class FaultHandling:
         view = self._view
         view.join_blocked = False
         view.frozen = False
-        lost = view.liveset - view.heartbeat_domain
-        if not view.sr2:
-            lost = lost | (view.liveset - view.statefile_domain)
-        view.loss_pending = view.loss_pending and bool(lost)
+        view.loss_pending = view.loss_pending and not view.sees(view.liveset)
         view.log("fh-ended", ms=now_ms - self._began_at_ms,
                  liveset=view.picture(view.liveset))
 

@@ -199,7 +199,4 @@ class Start:
         shared.move(Watchdog.STATEFILE, common.statefile_watchdog_timeout_ms)
         view.log("fencing-armed")
         view.log("host-online")
-        unseen = view.liveset - view.heartbeat_domain
-        if not view.sr2:
-            unseen = unseen | (view.liveset - view.statefile_domain)
-        shared.loss = shared.loss or bool(unseen)
+        shared.loss = shared.loss or not view.sees(view.liveset)
