@@ -6,6 +6,7 @@ Each is a function of the view alone.  Source: spec 5, "Starting".
 from typing import List
 
 from xha import lifesigns
+from xha.echoes import Echoes
 from xha.hostset import EMPTY, HostSet
 from xha.liveset import Picture
 from xha.published import NEVER, HostRecord
@@ -55,6 +56,18 @@ def proposes_me(view: View, peer: Peer) -> bool:
     if peer.index == view.me:
         return view.me in view.proposed
     return peer.heartbeat is not None and view.me in peer.heartbeat.proposed_liveset
+
+
+def has_word_of(view: View, echoes: Echoes, host: int, since_ms: int) -> bool:
+    """Whether another host proposes this one, of which it has heard what was sent since then.
+
+    A datagram that comes late may speak of an earlier life of this host.  Of an xhad peer, which
+    echoes nothing, its word is all there is.
+    """
+    peer = view.peers[host]
+    heartbeat = peer.heartbeat
+    return heartbeat is not None and proposes_me(view, peer) and (
+        heartbeat.seal is None or echoes.heard_by(heartbeat) >= since_ms)
 
 
 def liveset_exists(view: View) -> bool:

@@ -30,6 +30,7 @@ import enum
 from typing import Callable, Dict, Optional
 
 from xha import liveset, startfacts, timing
+from xha.echoes import Echoes
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
@@ -56,14 +57,15 @@ class Startup:
     """The start of this host, from the first good reading to online."""
 
     __slots__ = ("_view", "_fencing", "_changes", "_stage", "_started_at_ms", "_state",
-                 "_joining_since_ms", "_clear_excluded", "_stages", "_own_advance_seen",
+                 "_joining_since_ms", "_clear_excluded", "_echoes", "_stages", "_own_advance_seen",
                  "_shown_at_ms", "_online_at_ms")
 
-    def __init__(self, view: View, fencing: Fencing, changes: GlobalChanges,
+    def __init__(self, view: View, fencing: Fencing, echoes: Echoes, changes: GlobalChanges,
                  clear_excluded: Callable[[], None]) -> None:
         """``clear_excluded`` clears this host's excluded flag on the State-File."""
         self._view = view
         self._fencing = fencing
+        self._echoes = echoes
         self._changes = changes
         self._clear_excluded = clear_excluded
         self._stage = Stage.LISTEN_HEARTBEAT
@@ -316,7 +318,8 @@ class Startup:
         view = self._view
         if not view.settled:
             return None
-        if all(startfacts.proposes_me(view, view.peers[host]) for host in view.heartbeat_domain):
+        if all(startfacts.has_word_of(view, self._echoes, host, self._started_at_ms)
+               for host in view.heartbeat_domain.minus(view.me)):
             view.set_liveset(view.proposed, view.proposed)
             if self._state is PoolState.INIT:
                 self._changes.want_state(PoolState.ACTIVE)
@@ -337,7 +340,8 @@ class Startup:
         others = view.liveset.minus(view.me)
         # The last word of one that is not heard may be of a life that is over.
         if others and others <= view.heartbeat_domain and all(
-                startfacts.proposes_me(view, view.peers[host]) for host in others):
+                startfacts.has_word_of(view, self._echoes, host, self._joining_since_ms)
+                for host in others):
             view.set_liveset(view.liveset.plus(view.me), view.proposed.plus(view.me))
             return self._admitted()
         until_ms = self._joining_since_ms + view.common.boot_join_timeout_ms

@@ -5,14 +5,15 @@ Host 0 of three is me; T1 = T2 = 5 s, Tboot = 60 s, Tenable = 50 s, t = 1 s; the
 
 import pytest
 from core_samples import (
-    EMPTY, common, heartbeat, host_record, hosts, names_of, of_kind, view_of)
+    EMPTY, common, heartbeat, heartbeat_seal, host_record, hosts, names_of, of_kind, view_of)
 
 from xha import actions
-from xha.echoes import Echoes
+from xha.echoes import Echoes, mark
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
-from xha.published import FencingMode, Phase, PoolState
+from xha.hostset import MAX_HOSTS
+from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.startup import Startup
 
 ALL = hosts(0, 1, 2)
@@ -36,11 +37,13 @@ class Bench:
         self.state(state)
         self.cleared = []
         self.changes = GlobalChanges(self.view)
-        fencing = Fencing(self.view, Echoes(self.view))
+        self.echoes = Echoes(self.view)
+        fencing = Fencing(self.view, self.echoes)
         fencing.heartbeats_sent(START_MS)
         fencing.record_written(START_MS)
-        self.startup = Startup(self.view, fencing, self.changes,
+        self.startup = Startup(self.view, fencing, self.echoes, self.changes,
                                lambda: self.cleared.append(True))
+        self.sequence, self.now_ms = 0, START_MS
         for host in (1, 2):
             self.peer(host)
         self.startup.begin(START_MS)
@@ -50,11 +53,18 @@ class Bench:
         self.view.global_record = global_record(state)
 
     def peer(self, host, starting=True, current=EMPTY, proposed=EMPTY, joining=False,
-             excluded=False, weight=1, sees=ALL):
-        """What another host says, on both paths."""
+             excluded=False, weight=1, sees=ALL, heard_ms=None):
+        """What another host says, on both paths, when it has heard what this host sent last.
+
+        ``heard_ms``: what it has heard was sent then; NEVER: by an earlier life of this host.
+        """
+        self.sequence += 1
+        self.echoes.issued(self.sequence, self.now_ms if heard_ms is None else heard_ms)
+        echo = mark(self.view.incarnation - (heard_ms == NEVER), self.sequence)
         self.view.peers[host].heartbeat = heartbeat(
             host, current_liveset=current, proposed_liveset=proposed, joining=joining,
-            heartbeat_domain=sees, statefile_domain=sees)
+            heartbeat_domain=sees, statefile_domain=sees,
+            seal=heartbeat_seal(heard=(echo,) * MAX_HOSTS))
         self.view.peers[host].record = host_record(
             host, starting=starting, current_liveset=current, proposed_liveset=proposed,
             excluded=excluded, weight=weight, heartbeat_domain=sees, statefile_domain=sees)
@@ -66,6 +76,7 @@ class Bench:
         return self
 
     def step(self, now_ms):
+        self.now_ms = now_ms
         self.startup.step(now_ms)
         return self
 
@@ -524,6 +535,27 @@ def test_the_word_of_a_member_that_is_not_heard_any_more_is_not_enough():
     assert not bench.online
     bench.sees(ALL, ALL).step(START_MS + 6200)
     assert bench.online
+
+
+@pytest.mark.parametrize("heard_ms, online, why", [
+    (NEVER, False, "an earlier life of this host was heard, and is answered"),
+    (START_MS + 5999, False, "this host had not asked yet"),
+    (START_MS + 6000, True, "what asks was heard"),
+])
+def test_a_member_answers_what_it_has_heard(heard_ms, online, why):
+    bench = running(at_criteria()).step(START_MS + 6000)
+    assert bench.stage == "JOINING"
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=hosts(1, 2), proposed=ALL, heard_ms=heard_ms)
+    assert bench.step(START_MS + 6100).online is online, why
+
+
+@pytest.mark.parametrize("heard_ms, online", [(NEVER, False), (START_MS, True)])
+def test_a_liveset_is_formed_with_those_who_have_heard_this_life(heard_ms, online):
+    bench = Bench().sees(ALL).step(START_MS)
+    for host in (1, 2):
+        bench.peer(host, proposed=ALL, heard_ms=heard_ms)
+    assert bench.step(START_MS + 100).online is online
 
 
 def test_a_start_that_is_given_up_closes_the_watchdogs_and_fences_nobody():
