@@ -262,6 +262,24 @@ def test_it_waits_until_every_host_still_heard_has_it_in_its_proposal():
     assert bench.online, "2 is not heard any more"
 
 
+@pytest.mark.parametrize("proposed, current, online, why", [
+    (hosts(0, 1), EMPTY, False, "at the deadline it proposes those whom it sees"),
+    (hosts(0, 1), ALL, True, "it has formed the same, and has lost somebody since"),
+    (ALL, EMPTY, True, "it proposes the same"),
+])
+def test_a_liveset_is_formed_with_those_who_form_the_same(proposed, current, online, why):
+    bench = Bench().sees(ALL).step(START_MS)
+    bench.peer(1, proposed=proposed, current=current).peer(2, proposed=ALL)
+    assert bench.step(START_MS + 100).online is online, why
+
+
+def test_a_smaller_liveset_that_was_formed_with_it_is_taken_over():
+    bench = Bench().sees(ALL).step(START_MS)
+    bench.peer(1, starting=False, current=hosts(0, 1), proposed=hosts(0, 1)).step(START_MS + 100)
+    assert bench.online
+    assert bench.view.liveset == hosts(0, 1)
+
+
 def test_while_forming_the_criteria_are_not_evaluated_again():
     """A peer that is ready a second earlier must not look like an existing liveset."""
     bench = Bench(state=PoolState.INIT).sees(ALL).step(START_MS)
@@ -293,10 +311,19 @@ def test_a_pool_of_init_is_never_formed_without_everybody():
 
 
 def test_a_gap_is_digested_before_anything_is_formed():
-    bench = Bench().sees(ALL)
+    bench = at_criteria().sees(ALL)
     bench.view.settled = False
-    bench.step(START_MS + 5000)
+    bench.step(START_MS + 6000)
     assert bench.stage == "CRITERIA"
+
+
+def test_a_gap_is_digested_before_nobody_is_thought_to_count_its_previous_instance():
+    bench = Bench().peer(1, starting=False, current=hosts(0, 1))
+    bench.view.settled = False
+    assert bench.step(START_MS + 5000).stage == "PREDECESSOR"
+    bench.view.settled = True
+    bench.sees(ALONE, hosts(0, 1))
+    assert bench.step(START_MS + 5100).stage == "PREDECESSOR"
 
 
 # ---- joining
@@ -304,13 +331,31 @@ def test_a_gap_is_digested_before_anything_is_formed():
 
 def test_a_host_that_has_been_accepted_adopts_that_liveset():
     """A non-starting host of SF (the lowest index) has me in its L on the State-File."""
-    bench = at_criteria()
+    bench = at_criteria().sees(ALONE, hosts(0, 1)).step(START_MS + 5500)
     for host, liveset in ((1, hosts(0, 1)), (2, ALL)):
         bench.view.peers[host].record = host_record(
             host, starting=False, current_liveset=liveset)
     bench.sees(ALL).step(START_MS + 6000)
     assert bench.online
     assert bench.view.liveset == bench.view.proposed == hosts(0, 1)
+
+
+def test_whom_it_never_saw_without_it_may_mean_its_previous_instance():
+    """Neither is a liveset taken over from such a host, nor is its word enough to join it."""
+    bench = at_criteria()
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=ALL, proposed=ALL)
+    bench.sees(ALL).step(START_MS + 6000)
+    assert bench.stage == "JOINING"
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=ALL, proposed=ALL)
+    assert not bench.step(START_MS + 6100).online
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=hosts(1, 2), proposed=hosts(1, 2))
+    assert not bench.step(START_MS + 6200).online
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=hosts(1, 2), proposed=ALL)
+    assert bench.step(START_MS + 6300).online
 
 
 def test_a_liveset_that_exists_is_joined_when_all_of_SF_are_heard():
