@@ -25,6 +25,13 @@ in b by all, so a phase can be reused by the next walk.
 Nobody is waited for without a bound: a host that is heard but does not move
 is taken out of its domain ("alive, but stuck") and becomes a loss like any.
 
+A walk is of those who were members when it began.  A host that was let in, but
+has not said yet that it knows, is not waited for, and not judged: it waits
+itself, for the word of one who lets nobody in while it walks.  Nor is one that
+comes in later; and that one begins no walk of its own, and leaves one, while
+others are so far in theirs that they cannot have counted it.  They and it would
+wait for each other for ever.
+
 **The wait is the safety of the whole system.**  The last sign of life of a
 dropped host is min(T1, T2) old when it is put out, its watchdogs were last
 moved before that sign was sent or at most max(t1, t2) after, so after
@@ -41,14 +48,13 @@ the guard in ``lifesigns``.
 
 from typing import Callable, Dict, Optional
 
-from xha import lifesigns, timing
+from xha import lifesigns, startfacts, timing
 from xha.domains import Domains
 from xha.faultsteps import MEETINGS, TAKES_UP, Meeting, Step
 from xha.fencing import Fencing
 from xha.hostset import EMPTY, HostSet
 from xha.liveset import Picture, Verdict, merge, survival_test, views_agree
 from xha.published import NEVER, Phase
-from xha.startfacts import picture_of
 from xha.view import View
 
 
@@ -57,7 +63,7 @@ class FaultHandling:
 
     __slots__ = ("_view", "_domains", "_fencing", "_step", "_entered_at_ms", "_picture",
                  "_decided_at_ms", "_began_at_ms", "_extended", "_wait_until_ms", "_guards",
-                 "_said")
+                 "_said", "_walkers", "_walked", "_newcomer_until_ms")
 
     def __init__(self, view: View, domains: Domains, fencing: Fencing) -> None:
         self._view = view
@@ -66,6 +72,12 @@ class FaultHandling:
         self._step = Step.IDLE
         self._entered_at_ms = NEVER
         self._began_at_ms = NEVER
+        # The members when the walk began.
+        self._walkers = EMPTY
+        # Whether this host has been through one.
+        self._walked = False
+        # Until then at most this host waits for the end of a walk that it is not in.
+        self._newcomer_until_ms = NEVER
         self._picture = None  # type: Optional[Picture]
         # Instant at which the rendezvous of FH3 was complete.
         self._decided_at_ms = NEVER
@@ -89,6 +101,9 @@ class FaultHandling:
         if self._step is Step.IDLE:
             if view.phase is not Phase.STARTED or not (view.loss_pending or summoned):
                 return
+            if self._came_in_late(now_ms):
+                view.waiting_for = "the end of a fault handler that began without this host"
+                return
             self._begin(now_ms)
         while not view.ended and self._step is not Step.IDLE:
             if self._step in TAKES_UP:
@@ -103,8 +118,35 @@ class FaultHandling:
 
     # ---- moving
 
+    def _came_in_late(self, now_ms: int) -> bool:
+        """Whether others are in a walk that began before this host came in."""
+        view = self._view
+        if self._walked:
+            return False
+        if self._newcomer_until_ms == NEVER:
+            self._newcomer_until_ms = now_ms + timing.walk_bound_ms(view.common)
+        beats = [view.peers[host].heartbeat
+                 for host in (view.liveset & view.heartbeat_domain).minus(view.me)]
+        ahead = any(beat is not None and beat.phase > Phase.FH1 for beat in beats)
+        if not ahead or now_ms >= self._newcomer_until_ms:
+            return False
+        view.wake(self._newcomer_until_ms)
+        return True
+
+    def _left_behind(self, meeting: Meeting) -> bool:
+        """Whether others go on without waiting for this host: it came in too late for them."""
+        view = self._view
+        if self._walked or self._step not in (Step.READY_ENTER, Step.READY_LEAVE):
+            return False
+        beats = [view.peers[host].heartbeat for host in self._walkers & view.heartbeat_domain]
+        return any(beat is not None and beat.phase > max(meeting.accepted) for beat in beats)
+
     def _begin(self, now_ms: int) -> None:
         view = self._view
+        on_their_way = HostSet(
+            host for host in (view.liveset & view.heartbeat_domain).minus(view.me)
+            if not startfacts.is_member(view.peers[host]))
+        self._walkers = view.liveset - on_their_way
         lost = view.liveset - view.heartbeat_domain
         stale = EMPTY if view.sr2 else view.liveset - view.statefile_domain
         view.log("fh-started", reason=(
@@ -140,9 +182,16 @@ class FaultHandling:
 
     def _finish(self, now_ms: int) -> None:
         view = self._view
+        through = self._step is Step.FINISH_LEAVE
+        self._walked = self._walked or through
         view.join_blocked = False
         view.frozen = False
-        view.loss_pending = view.loss_pending and not view.sees(view.liveset)
+        view.set_accelerate("fault-handler", False)
+        view.enter(Phase.STARTED)
+        # Who came in later was not judged; who leaves a walk has judged nobody.
+        judged = self._walkers if through else EMPTY
+        view.loss_pending = (not view.sees(view.liveset - judged)
+                             or view.loss_pending and not view.sees(view.liveset))
         view.log("fh-ended", ms=now_ms - self._began_at_ms,
                  liveset=view.picture(view.liveset))
 
@@ -156,8 +205,11 @@ class FaultHandling:
             # FHREADY before anybody was told of it.
             view.wake(now_ms + 1)
             return None
+        if self._left_behind(meeting):
+            return Step.IDLE
         late = False
-        for host in (view.liveset & view.heartbeat_domain).minus(view.me):
+        walkers = view.liveset & self._walkers
+        for host in (walkers & view.heartbeat_domain).minus(view.me):
             heartbeat = view.peers[host].heartbeat
             if heartbeat is None or heartbeat.phase in meeting.accepted:
                 continue
@@ -166,7 +218,7 @@ class FaultHandling:
             else:
                 late = True
         if meeting.on_statefile:
-            for host in (view.liveset & view.statefile_domain).minus(view.me):
+            for host in (walkers & view.statefile_domain).minus(view.me):
                 content = view.peers[host].record
                 if content is None or content.phase in meeting.accepted:
                     continue
@@ -213,7 +265,7 @@ class FaultHandling:
         view = self._view
         if not view.settled:
             return None
-        picture = picture_of(view)
+        picture = startfacts.picture_of(view)._replace(liveset=view.liveset & self._walkers)
         agreed = views_agree(picture)
         until_ms = self._entered_at_ms + timing.consistent_view_ms(view.common)
         if not agreed and now_ms < until_ms:
@@ -254,7 +306,7 @@ class FaultHandling:
             # are being dropped, would never end.
             view.set_sr2(now_ms, False)
             view.log("surviving-by-rule-1", liveset=view.picture(view.liveset & keep))
-        condemned = view.liveset - keep
+        condemned = (view.liveset & self._walkers) - keep
         for host in condemned:
             self._extended = self._extended or lifesigns.seen_lately(view, now_ms, host)
         view.set_liveset(view.liveset, view.proposed - condemned)

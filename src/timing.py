@@ -177,6 +177,11 @@ def rendezvous_bound_ms(common: Common, phase: Phase) -> int:
     return patience + stay_ms
 
 
+def walk_bound_ms(common: Common) -> int:
+    """How long a run of the fault handler in which nobody is stuck may last."""
+    return 6 * patience_ms(common) + dead_wait_ms(common, 0, True)
+
+
 def stable_heartbeat_ms(common: Common) -> int:
     """A host of the heartbeat domain heard within this is not just about to go: T1/4."""
     return common.heartbeat_timeout_ms // 4

@@ -259,7 +259,7 @@ class View:
 
     def enter(self, phase: Phase) -> None:
         """Publish a phase, at once."""
-        if phase is not self.phase:  # unreached: no phase of a walk follows itself
+        if phase is not self.phase:
             self.log("phase-changed", phase=phase.name)
             self.phase = phase
             self.burst()

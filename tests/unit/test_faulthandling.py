@@ -48,6 +48,7 @@ class Bench:
         peer.heartbeat = heartbeat(host, phase=phase, **domains)
         peer.record = host_record(host, phase=phase if on_statefile is None else on_statefile,
                                   **domains)
+        return self
 
     def step(self, ms=10, summoned=False):
         self.now_ms += ms
@@ -482,3 +483,55 @@ def test_it_ends_online_with_joining_allowed():
     assert not bench.view.join_blocked
     assert not bench.view.loss_pending
     assert not bench.view.accelerate_reasons
+
+
+# ---- who comes in while others walk
+
+
+def test_it_neither_waits_for_nor_judges_a_host_that_is_on_its_way_in():
+    """It is let in, but has not said that it knows; it may be waiting for a word of one of us."""
+    seen = hosts(0, 1, 3)
+    bench = Bench(count=4, heartbeat_domain=seen, statefile_domain=seen)
+    bench.say(3, Phase.STARTING, current_liveset=hosts(0, 1, 2)).step()
+    bench.say(1, Phase.FHREADY).step().step()
+    assert bench.at is Step.READY_LEAVE, "host 3 is in no phase of a walk"
+
+
+def test_a_host_that_came_in_and_is_lost_is_left_to_another_run():
+    seen = hosts(0, 1, 3)
+    bench = Bench(count=4, heartbeat_domain=seen, statefile_domain=seen)
+    bench.say(3, Phase.STARTING, current_liveset=hosts(0, 1, 2)).step()
+    bench.view.heartbeat_domain = bench.view.statefile_domain = PAIR
+    bench.walk(Step.WAIT)
+    assert bench.view.liveset - bench.view.proposed == hosts(2), "3 is not judged"
+
+
+@pytest.mark.parametrize("phase, begins", [
+    (Phase.FHREADY, True), (Phase.FH1, True), (Phase.FH1DONE, False), (Phase.FH3, False),
+])
+def test_a_newcomer_begins_no_run_that_others_are_far_in(phase, begins):
+    bench = Bench()
+    bench.say(1, phase).step()
+    assert (bench.at is Step.READY_ENTER) is begins
+    if not begins:
+        bench.say(1, Phase.STARTED).step()
+        assert bench.at is Step.READY_ENTER, "they are through"
+
+
+def test_a_newcomer_waits_for_a_run_of_others_not_for_ever():
+    bench = Bench()
+    bench.say(1, Phase.FH2).step()
+    wake_ms = bench.view.wake_at_ms
+    assert bench.step(wake_ms - bench.now_ms - 1).at is Step.IDLE
+    assert bench.step(1).at is Step.READY_ENTER
+
+
+def test_a_newcomer_leaves_a_run_that_does_not_wait_for_it():
+    bench = Bench().step()
+    bench.say(1, Phase.FH2).step()
+    assert bench.at is Step.IDLE
+    assert bench.view.phase is Phase.STARTED
+    assert not bench.view.join_blocked and not bench.view.accelerate_reasons
+    assert bench.view.loss_pending, "its own loss is still to be handled"
+    bench.say(1, Phase.STARTED).step()
+    assert bench.at is Step.READY_ENTER
