@@ -54,16 +54,17 @@ def _mark_of(heartbeat: Optional[Heartbeat]) -> int:
 class Echoes:
     """When this host issued what the others echo."""
 
-    __slots__ = ("_view", "_issued_at_ms", "_oldest")
+    __slots__ = ("_view", "_issued_at_ms", "_oldest", "_newest")
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._issued_at_ms = {}  # type: Dict[int, int]
-        self._oldest = 0
+        self._oldest = self._newest = 0
 
     def issued(self, sequence: int, issued_at_ms: int) -> None:
         """The heartbeat of this sequence was sent to everybody, as far as this host could."""
         self._issued_at_ms[sequence] = issued_at_ms
+        self._newest = sequence
         if not self._oldest:
             self._oldest = sequence
         while len(self._issued_at_ms) > REMEMBERED:
@@ -80,5 +81,15 @@ class Echoes:
         echo = heartbeat.seal.heard[view.me]
         if not echo:
             return NEVER
-        sequence = (echo - mark(view.incarnation, 0)) & 0xFFFFFFFF
-        return self._issued_at_ms.get(sequence, NEVER)
+        return self._issued_at_ms.get(self._sequence(echo), NEVER)
+
+    def of_another_life(self, heartbeat: Heartbeat) -> bool:
+        """Whether its sender had last heard an earlier life of this host: it speaks to that one.
+
+        False where that cannot be told.
+        """
+        echo = heartbeat.seal.heard[self._view.me] if heartbeat.seal is not None else 0
+        return echo != 0 and self._sequence(echo) > self._newest
+
+    def _sequence(self, echo: int) -> int:
+        return (echo - mark(self._view.incarnation, 0)) & 0xFFFFFFFF

@@ -95,6 +95,17 @@ class Fencing:
         # Not ``heard_at_ms``: that is when this host took it in.
         return NEVER if age_ms < 0 else peer.heard_since_ms - age_ms
 
+    def obey(self, now_ms: int, peer: Peer) -> None:
+        """Fence this host because another has put it out.
+
+        One that had heard an earlier life of this host put that one out: the heartbeat is old,
+        or was recorded.  Who means this life will say so when it has heard it.
+        """
+        assert peer.heartbeat is not None
+        if not self._echoes.of_another_life(peer.heartbeat):
+            self.fence(now_ms, "fence-requested",
+                       "host {} has put this host out".format(peer.index))
+
     @property
     def guarded(self) -> bool:
         """Whether both timers have been set: an armed host without one must not go online."""

@@ -323,8 +323,7 @@ class Membership:
             self._in_vain = True
             return
         if self._acceptance.fence_requested(peer):
-            self._fencing.fence(now_ms, "fence-requested",
-                                "host {} has put this host out".format(peer.index))
+            self._fencing.obey(now_ms, peer)
             if self._view.ended:
                 return
         heartbeat = event.heartbeat

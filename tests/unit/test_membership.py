@@ -261,6 +261,19 @@ def test_a_fence_request_resets_an_armed_host_at_once():
     assert end.words.code == "fence-requested"
 
 
+@pytest.mark.parametrize("life, fenced, why", [
+    (-1, False, "the sender had heard an earlier life of this host: it is recorded"),
+    (0, True, "the sender had heard this life"),
+    (None, True, "the sender has heard nothing"),
+])
+def test_a_fence_request_is_meant_for_the_life_that_its_sender_had_heard(life, fenced, why):
+    core = Core().form()
+    echo = 0 if life is None else mark(core.view.incarnation + life, 3)
+    core.beat(1, fence_request=True, current_liveset=ALL, proposed_liveset=hosts(1, 2),
+              seal=heartbeat_seal(heard=(echo,) * MAX_HOSTS))
+    assert bool(of_kind(core.done, actions.SelfFence)) is fenced, why
+
+
 def test_a_disarmed_host_does_not_obey_it():
     core = Core().form()
     core.step(events.DisarmRequested(ticket=1))
@@ -289,7 +302,8 @@ def test_nothing_happens_after_the_end():
 
 SUMMONS = [
     (Phase.FHREADY, True, "spec 5"),
-    (Phase.FH1DONE, True, "the datagrams that said FHREADY were lost"),
+    (Phase.FH1, True, "the datagrams that said FHREADY were lost"),
+    (Phase.FH1DONE, False, "they have not waited for this host: it waits for their end"),
     (Phase.STARTED, False, "no fault handler"),
     (Phase.ABORTED, False, "no fault handler"),
 ]
