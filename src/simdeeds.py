@@ -166,6 +166,12 @@ class Deeds(abc.ABC):
             host.way.torn_after = int(sectors)
             self._touch([host.index])
 
+    def land_late(self, text: str) -> None:
+        """late write of c: what its daemon wrote last in its last life lands on the disk again"""
+        for host in self.hosts(text):
+            self.pool.disk.land_late(1 + host)
+            self._touch([host])
+
     def damage(self, text: str) -> None:
         """record of c damaged: bits rot in its section of the State-File"""
         for host in self.hosts(text):

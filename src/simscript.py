@@ -197,6 +197,7 @@ _COMMANDS = [
     (r"lose statefile of " + _HOSTS, lambda self, text: self.statefile(text, "lost")),
     (r"statefile of " + _HOSTS + r" takes (\d+) ms", Director.slow),
     (r"next write of " + _HOSTS + r" torn after ([0-7])", Director.tear),
+    (r"late write of " + _HOSTS, Director.land_late),
     (r"record of " + _HOSTS + " damaged", Director.damage),
     (r"section of " + _HOSTS + " (unreadable|readable)", Director.unreadable),
     (r"global record (damaged|zeroed)", Director.damage_global),
