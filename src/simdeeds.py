@@ -298,9 +298,12 @@ class Deeds(abc.ABC):
         """a master is elected: all propose themselves; LivenessMissed unless one is TRUE in 2 s"""
         simrecovery.elect(self.pool)
 
-    def rest(self) -> None:
-        """the pool comes to rest: time passes until nothing changes any more"""
-        simrecovery.rest(self.pool)
+    def rest(self, within: Optional[str]) -> None:
+        """the pool comes to rest[ within 300 s]: time passes until nothing changes any more
+
+        ``within``: LivenessMissed when that takes longer.
+        """
+        simrecovery.rest(self.pool, int(within) if within else None)
 
 
 def state_of(host: Host) -> str:

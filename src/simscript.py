@@ -218,7 +218,7 @@ _COMMANDS = [
     (r"everything heals", Director.heal_all),
     (r"the pool forms again", Director.recover),
     (r"a master is elected", Director.elect),
-    (r"the pool comes to rest", Director.rest),
+    (r"the pool comes to rest(?: within (\d{1,9}) s)?", Director.rest),
     (r"look", Director.look),
 ]  # type: List[Tuple[str, Callable[..., None]]]
 
