@@ -21,6 +21,7 @@ blocks joining, a host accuses nobody who never was in its liveset.
 Source: spec 5, "Letting others join"; spec 5 does not speak of two at once.
 """
 
+from xha import startfacts
 from xha.hostset import EMPTY
 from xha.published import NEVER, Phase
 from xha.view import Peer, View
@@ -121,15 +122,17 @@ class Admission:
         given up: another member may have admitted it on the strength of ours, and whoever lacks
         it then would accuse it.  What its host does not ask for any more is not granted, though.
         A member that is not heard proposes nobody: its last word may be of a time long gone.
+        Nor does one that has not yet said that it is a member: what it had proposed was the old
+        instance of a host, which it has dropped on its way in.
         """
         view = self._view
         if view.me not in view.liveset or view.join_blocked or not view.settled:
             return
         for host in (view.proposed - view.liveset) & view.heartbeat_domain:
             members = view.liveset.minus(view.me)
-            if self._proposes(view.peers[host], host) and all(
-                    self._proposes(view.peers[member], host) for member in members
-                    ) and members <= view.heartbeat_domain:
+            if members <= view.heartbeat_domain and self._proposes(view.peers[host], host) and all(
+                    startfacts.is_member(view.peers[member])
+                    and self._proposes(view.peers[member], host) for member in members):
                 view.set_liveset(view.liveset.plus(host), view.proposed)
 
     @staticmethod

@@ -79,6 +79,6 @@ class Echoes:
         assert heartbeat.seal is not None
         echo = heartbeat.seal.heard[view.me]
         if not echo:
-            return NEVER  # unreached: whoever has this host in its heartbeat domain echoes it
+            return NEVER
         sequence = (echo - mark(view.incarnation, 0)) & 0xFFFFFFFF
         return self._issued_at_ms.get(sequence, NEVER)

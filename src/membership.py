@@ -91,7 +91,7 @@ class Membership:
         self._repair = Repair(view)
         self._requests = Requests(view, self._changes, self._fencing)
         self._beat = Beat(view, self._fencing, echoes)
-        self._startup = Startup(view, self._fencing, self._changes,
+        self._startup = Startup(view, self._fencing, echoes, self._changes,
                                 lambda: self._requests.exclude(False))
         self._faults = FaultHandling(view, self._domains, self._fencing)
         self._cycle = Cycle(

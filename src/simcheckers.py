@@ -89,8 +89,9 @@ class Checkers:
         self.drops = []  # type: List[Tuple[int, int, int]]
         #: Who has ended, and ought not to have.
         self.deaths = Deaths(hosts, common, now_ms, self._accuse)
-        self._joining = Joining(hosts, self._accuse)
         self._knowing = Knowing(self._accuse)
+        #: Who comes in, and by whose word.
+        self.joining = Joining(hosts, common, now_ms, self._accuse)
 
     def check(self, host: Host) -> None:
         """Raise Breach if what ``host`` believes now breaks an invariant.
@@ -137,7 +138,7 @@ class Checkers:
         self._livesets[host.index] = view.liveset
         self._dropped_hosts_are_dead(host, before - view.liveset)
         if before != view.liveset:
-            self._joining.changed(host, before, self._members())
+            self.joining.changed(host, before, self._members())
         self._livesets_meet(host)
         self._note_strangers(host)
         self._one_master()
@@ -364,7 +365,7 @@ class Checkers:
         """A host is reset, or loses its power: raise Breach if it ought not to have ended."""
         # It was reset, armed or not: its next daemon ends an armed one's life no more.
         self._views.pop(host.index, None)
-        self._joining.was_reset(host, self._members())
+        self.joining.was_reset(host, self._members())
         stands_ms = self._stands_ms.pop(host.index, NEVER)
         if stands_ms != NEVER and why != "fenced":
             self._would_run_ms[host.index] = self._last_ms(host, stands_ms)

@@ -6,7 +6,8 @@ down.
 
 A host that runs xhad is not healthy either once it has shown a known fault of the original (spec
 14): it lost a State-File that may be well, for the bad record of another; or it waits in its fault
-handler without a bound, and ours no longer wait for it.  What it suffers then is its own fault.
+handler without a bound, and ours no longer wait for it; or it takes a host that it let in, and
+that has not heard so for T2, for one that was lost.  What it suffers then is its own fault.
 """
 
 from typing import Callable, Dict, List, Sequence, Set, Tuple
@@ -39,6 +40,8 @@ class Deaths:
         self._faulty = set()  # type: Set[int]
         # By member that runs xhad: its phase, since when.
         self._waits = {}  # type: Dict[int, Tuple[Phase, int]]
+        # By member that runs xhad: the daemons of those whom it counts as alive, as it let them in.
+        self._let_in = {}  # type: Dict[int, Dict[int, object]]
         # By host: the least and the largest weight that it had.
         self._weights = {}  # type: Dict[int, Tuple[int, int]]
 
@@ -87,14 +90,25 @@ class Deaths:
         if not view.online:
             self._faulty.discard(host.index)
             self._waits.pop(host.index, None)
+            self._let_in.pop(host.index, None)
             return
+        let_in = self._let_in.get(host.index, {})
+        self._let_in[host.index] = let_in = {
+            index: let_in.get(index, self._hosts[index].node) for index in view.liveset}
         phase, since_ms = self._waits.get(host.index, (Phase.STARTED, now_ms))
         hangs = (phase is not Phase.STARTED
                  and now_ms - since_ms > timing.rendezvous_bound_ms(self._common, phase))
-        if hangs or not view.statefile_access:
+        if hangs or not view.statefile_access or any(
+                let_in[index] is self._hosts[index].node and self._waits_outside(index)
+                for index in view.liveset - view.statefile_domain):
             self._faulty.add(host.index)
         if view.phase is not phase:
             self._waits[host.index] = (view.phase, now_ms)
+
+    def _waits_outside(self, index: int) -> bool:
+        """Whether a host runs, and is no member in its own eyes."""
+        view = self._hosts[index].view
+        return view is not None and not view.online
 
     @staticmethod
     def _who_put_out(index: int, members: Sequence[Host]) -> List[int]:

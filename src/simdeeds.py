@@ -257,6 +257,7 @@ class Deeds(abc.ABC):
     def replay(self, text: str) -> None:
         """old heartbeats of a arrive again: what it sent last, and what it sent before"""
         for host in self._some(text):
+            self.pool.checkers.joining.replayed.add(host.index)
             for datagram, sent_at_ms in host.past_datagrams:
                 # One that is still on its way is heard now.
                 for other in self.pool.hosts:

@@ -171,8 +171,7 @@ class Host(World):
     def resume(self) -> None:
         """Machine and daemon run again, and find what came meanwhile: expired timers first."""
         if self.timers.frozen:
-            self.timers.frozen = False
-            overdue = self.timers.overdue()
+            overdue = self.timers.thaw()
             if overdue is not None:
                 self._expire(overdue)
                 return

@@ -4,25 +4,42 @@
     old and new  a host that was reset is no member again while another counts its old instance
                  as alive: that one's virtual machines would never be started elsewhere
     by all       who lets a host in, or comes in, has the word of every member that runs; of two
-                 that are let in at the same time each comes in by the word of the members alone
+                 that are let in at the same time each comes in by the word of the members alone,
+                 and so does who comes in beside an xhad host that formed a liveset by itself
 
 Source: spec 5, "Starting", steps 3 and 7, and "Letting others join".  A member that is taken in
-under survival rule 2 is excepted, as it is there.
+under survival rule 2 is excepted, as it is there; so is an xhad host whose old heartbeats arrive
+again: nothing tells them from new ones.
 """
 
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Set, Tuple
 
+from xha.config import Common
 from xha.hostset import HostSet
+from xha.published import NEVER
 from xha.simhost import Host
 
 
 class Joining:
     """Looks at every host whose liveset has changed."""
 
-    def __init__(self, hosts: Sequence[Host], accuse: Callable[[Sequence[int], str], None]) -> None:
-        """``accuse`` is told who has broken the promise, and how."""
+    def __init__(self, hosts: Sequence[Host], common: Common, now_ms: Callable[[], int],
+                 accuse: Callable[[Sequence[int], str], None]) -> None:
+        """Begin with a pool in which nothing has happened yet.
+
+        Args:
+            now_ms: the world's time.
+            accuse: is told who has broken the promise, and how.
+        """
         self._hosts = hosts
         self._accuse = accuse
+        self._now_ms = now_ms
+        # For so long a host is let in beside others, who may not have seen it yet.
+        self._beside_ms = common.heartbeat_timeout_ms
+        #: The hosts whose old heartbeats have arrived again.
+        self.replayed = set()  # type: Set[int]
+        # By host: its daemon, and when it came in.
+        self._came_in = {}  # type: Dict[int, Tuple[object, int]]
         # By who dropped and who was dropped: the daemon that was.
         self._dropped = {}  # type: Dict[Tuple[int, int], object]
         # By host that was reset: the members that count what it was as alive, by their daemons.
@@ -41,6 +58,7 @@ class Joining:
             self._dropped[host.index, index] = (
                 other.node if other.view is not None and other.view.online else None)
         if not before:
+            self._came_in[host.index] = host.node, self._now_ms()
             self._old_and_new(host, members)
         if view.sr2:
             return
@@ -75,8 +93,13 @@ class Joining:
         if index != host.index and any(other.index == index for other in members):
             # It has come in by the word of all whom it knew, which was looked at then.
             return
+        if self._hosts[index].runs_xhad and index in self.replayed:
+            return
         for other in members:
             if other.view is None or other.index not in view.liveset or other.index == index:
+                continue
+            daemon, came_in_ms = self._came_in.get(other.index, (None, NEVER))
+            if daemon is other.node and self._now_ms() < came_in_ms + self._beside_ms:
                 continue
             if index not in other.view.proposed | other.view.liveset:
                 self._accuse([host.index], "host {} is let in without the word of host {}".format(

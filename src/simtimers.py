@@ -36,6 +36,16 @@ class Timers:
         """Stop both."""
         self._expires_at_ms = {}
 
+    def thaw(self) -> Optional[Watchdog]:
+        """The machine runs again; answer which timer ran out meanwhile."""
+        self.frozen = False
+        overdue = self.overdue()
+        if overdue is None:
+            # What was planned for the time in which it stood still was not looked at.
+            for watchdog in self._expires_at_ms:
+                self._look(watchdog, self._due_ms(watchdog))
+        return overdue
+
     def overdue(self) -> Optional[Watchdog]:
         """A timer that has run out; None: none has."""
         for watchdog in Watchdog:

@@ -6,6 +6,7 @@ Each is a function of the view alone.  Source: spec 5, "Starting".
 from typing import List
 
 from xha import lifesigns
+from xha.echoes import Echoes
 from xha.hostset import EMPTY, HostSet
 from xha.liveset import Picture
 from xha.published import NEVER, HostRecord
@@ -50,11 +51,54 @@ def counts_me(view: View, peer: Peer) -> bool:
             and view.me in peer.record.current_liveset)
 
 
+def holders(view: View) -> HostSet:
+    """The hosts that count an instance of this host as alive."""
+    return HostSet(peer.index for peer in view.peers if counts_me(view, peer))
+
+
 def proposes_me(view: View, peer: Peer) -> bool:
     """Whether a host has this host in the liveset that it proposes."""
     if peer.index == view.me:
         return view.me in view.proposed
     return peer.heartbeat is not None and view.me in peer.heartbeat.proposed_liveset
+
+
+def has_word_of(view: View, echoes: Echoes, host: int, since_ms: int) -> bool:
+    """Whether another host proposes this one, of which it has heard what was sent since then.
+
+    A datagram that comes late may speak of an earlier life of this host.  Of an xhad peer, which
+    echoes nothing, its word is all there is.
+    """
+    peer = view.peers[host]
+    heartbeat = peer.heartbeat
+    return heartbeat is not None and proposes_me(view, peer) and (
+        heartbeat.seal is None or echoes.heard_by(heartbeat) >= since_ms)
+
+
+def forms_the_same(view: View, host: int) -> bool:
+    """Whether another host proposes the liveset that this one proposes, or has formed it.
+
+    At the deadline a host proposes a smaller one, of those whom it sees.
+    """
+    heartbeat = view.peers[host].heartbeat
+    return heartbeat is not None and view.proposed in (
+        heartbeat.proposed_liveset, heartbeat.current_liveset)
+
+
+def dropped_by_all(view: View) -> HostSet:
+    """While joining: the hosts that all other members have dropped are no members for us.
+
+    They have waited them out; this host, which is no member yet, cannot and need not.  A
+    host that is heard in its own liveset was not dropped: a member's last heartbeat may be
+    older than its admission.  (One that is heard outside of it is a new instance.)
+    """
+    members = view.liveset
+    heard = HostSet(host for host in view.heartbeat_domain if is_member(view.peers[host]))
+    for host in members - heard:
+        speakers = [view.peers[other] for other in members & heard.minus(host)]
+        if speakers and all(lacks(view, peer, host) for peer in speakers):
+            members = members.minus(host)
+    return view.liveset - members
 
 
 def liveset_exists(view: View) -> bool:

@@ -30,10 +30,11 @@ import enum
 from typing import Callable, Dict, Optional
 
 from xha import liveset, startfacts, timing
+from xha.echoes import Echoes
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
-from xha.hostset import EMPTY, HostSet
+from xha.hostset import EMPTY
 from xha.published import NEVER, Phase, PoolState
 from xha.view import View
 
@@ -56,14 +57,15 @@ class Startup:
     """The start of this host, from the first good reading to online."""
 
     __slots__ = ("_view", "_fencing", "_changes", "_stage", "_started_at_ms", "_state",
-                 "_joining_since_ms", "_clear_excluded", "_stages", "_own_advance_seen",
-                 "_shown_at_ms", "_online_at_ms")
+                 "_joining_since_ms", "_clear_excluded", "_echoes", "_stages", "_own_advance_seen",
+                 "_free", "_shown_at_ms", "_online_at_ms")
 
-    def __init__(self, view: View, fencing: Fencing, changes: GlobalChanges,
+    def __init__(self, view: View, fencing: Fencing, echoes: Echoes, changes: GlobalChanges,
                  clear_excluded: Callable[[], None]) -> None:
         """``clear_excluded`` clears this host's excluded flag on the State-File."""
         self._view = view
         self._fencing = fencing
+        self._echoes = echoes
         self._changes = changes
         self._clear_excluded = clear_excluded
         self._stage = Stage.LISTEN_HEARTBEAT
@@ -71,6 +73,9 @@ class Startup:
         self._joining_since_ms = NEVER
         self._state = PoolState.NONE
         self._own_advance_seen = False
+        # The hosts that, since this start, were seen not to count this host as alive: who counts
+        # it now does not mean an earlier life of it.
+        self._free = EMPTY
         # Completion of the first reading that showed my proposal; NEVER before.
         self._shown_at_ms = NEVER
         self._online_at_ms = NEVER
@@ -103,6 +108,8 @@ class Startup:
         if self.done:
             self._calm_down(now_ms)
             return
+        seen = view.heartbeat_domain | view.statefile_domain
+        self._free = self._free | (seen - startfacts.holders(view))
         advancing = view.me in view.statefile_domain
         self._own_advance_seen = self._own_advance_seen or advancing
         if self._own_advance_seen and not advancing:
@@ -155,9 +162,9 @@ class Startup:
 
     def _predecessor(self, now_ms: int) -> Optional[Stage]:
         view = self._view
-        holders = HostSet(peer.index for peer in view.peers if startfacts.counts_me(view, peer))
+        holders = startfacts.holders(view)
         if not holders:
-            return self._enter_criteria(now_ms)
+            return self._enter_criteria(now_ms) if view.settled else None
         if now_ms >= self._deadline_ms(view.pool_state):
             self._fencing.abort(
                 ExitCode.JOIN_TIMEOUT,
@@ -231,9 +238,9 @@ class Startup:
     def _adopt(self) -> bool:
         """Take over the liveset of a host that has accepted this one, as its record says."""
         view = self._view
-        for host in view.statefile_domain:
+        for host in (view.statefile_domain & self._free).minus(view.me):
             record = view.peers[host].record
-            if (host != view.me and record is not None and not record.starting
+            if (record is not None and not record.starting
                     and view.me in record.current_liveset):
                 view.set_liveset(record.current_liveset, record.current_liveset)
                 return True
@@ -316,10 +323,16 @@ class Startup:
         view = self._view
         if not view.settled:
             return None
-        if all(startfacts.proposes_me(view, view.peers[host]) for host in view.heartbeat_domain):
+        if view.me in view.proposed and all(
+                startfacts.has_word_of(view, self._echoes, host, self._started_at_ms)
+                and startfacts.forms_the_same(view, host)
+                for host in view.heartbeat_domain.minus(view.me)):
             view.set_liveset(view.proposed, view.proposed)
             if self._state is PoolState.INIT:
                 self._changes.want_state(PoolState.ACTIVE)
+            return self._admitted()
+        if self._state is PoolState.ACTIVE and self._adopt():
+            # Whoever does not see all has formed a smaller one, with this host in it.
             return self._admitted()
         until_ms = self._started_at_ms + timing.forming_deadline_ms(
             view.common, self._state is PoolState.INIT)
@@ -333,11 +346,13 @@ class Startup:
         view = self._view
         if not view.settled:
             return None
-        self._follow_drops()
+        dropped = startfacts.dropped_by_all(view)
+        view.set_liveset(view.liveset - dropped, view.proposed - dropped)
         others = view.liveset.minus(view.me)
         # The last word of one that is not heard may be of a life that is over.
-        if others and others <= view.heartbeat_domain and all(
-                startfacts.proposes_me(view, view.peers[host]) for host in others):
+        if others and others <= view.heartbeat_domain & self._free and all(
+                startfacts.has_word_of(view, self._echoes, host, self._joining_since_ms)
+                for host in others):
             view.set_liveset(view.liveset.plus(view.me), view.proposed.plus(view.me))
             return self._admitted()
         until_ms = self._joining_since_ms + view.common.boot_join_timeout_ms
@@ -347,21 +362,6 @@ class Startup:
             return None
         view.wake(until_ms)
         return None
-
-    def _follow_drops(self) -> None:
-        """While joining: a host that all other members have dropped is no member for us.
-
-        They have waited it out; this host, which is no member yet, cannot and need not.  A
-        host that is heard in its own liveset was not dropped: a member's last heartbeat may be
-        older than its admission.  (One that is heard outside of it is a new instance.)
-        """
-        view = self._view
-        heard = HostSet(host for host in view.heartbeat_domain
-                        if startfacts.is_member(view.peers[host]))
-        for host in view.liveset - heard:
-            speakers = [view.peers[other] for other in view.liveset & heard.minus(host)]
-            if speakers and all(startfacts.lacks(view, peer, host) for peer in speakers):
-                view.set_liveset(view.liveset.minus(host), view.proposed.minus(host))
 
     def _admitted(self) -> Stage:
         """Steps 6 and 8: the start succeeded."""

@@ -284,15 +284,14 @@ _mutant("let-in-unseen-on-the-disk", "a host is let in that was not seen on the 
         survives="who asks has seen its own record advance; a member that cannot see it soon loses "
         "its own access, and a host that stops writing later says so itself (FHREADY)")
 _mutant("let-in-by-one", "one member's word is enough to let a host in",
-        ("admission", "            if self._proposes(view.peers[host], host) and all(\n",
-         "            if self._proposes(view.peers[host], host) and (any if members else all)(\n"))
+        ("admission", "self._proposes(view.peers[host], host) and all(\n",
+         "self._proposes(view.peers[host], host) and (any if members else all)(\n"))
 _mutant("lets-in-who-does-not-ask", "a proposal made for an instance that is gone still counts",
-        ("admission", "            if self._proposes(view.peers[host], host) and all(\n",
-         "            if all(\n"),
+        ("admission", "self._proposes(view.peers[host], host) and all(\n", "all(\n"),
         ("admission", "                self._forget_old_instance(host)\n", ""))
 _mutant("joins-by-one", "a host is in as soon as one member says so",
-        ("startup", "        if others and others <= view.heartbeat_domain and all(\n",
-         "        if others and others <= view.heartbeat_domain and any(\n"))
+        ("startup", "        if others and others <= view.heartbeat_domain & self._free and all(\n",
+         "        if others and others <= view.heartbeat_domain & self._free and any(\n"))
 _mutant("dropped-host-comes-back", "a host that was dropped and still speaks is a member again",
         ("admission", "        if host in view.proposed or view.phase is Phase.STARTING "
          "or view.sr2:", "        if True:"))

@@ -61,6 +61,8 @@ ADMITTED = [
      "it is not heard any more"),
     (dict(proposed_liveset=ALL), dict(proposed=ALL, heartbeat_domain=hosts(0, 2)), False,
      "the member is not heard any more: its word is old"),
+    (dict(proposed_liveset=ALL, current_liveset=hosts(0)), dict(proposed=ALL), False,
+     "the member does not know yet that it is one: it speaks as one that joins"),
 ]
 
 

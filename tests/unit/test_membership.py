@@ -10,7 +10,9 @@ from core_samples import (
 
 from xha import actions, events
 from xha.actions import Watchdog
+from xha.echoes import mark
 from xha.errors import ExitCode
+from xha.hostset import MAX_HOSTS
 from xha.membership import Membership
 from xha.published import FencingMode, Phase, PoolState, Proof, WatchdogMode
 
@@ -29,6 +31,8 @@ class Core:
         self.state, self.key, self.global_section = state, key, None
         self.sequences = {0: 0, 1: 0, 2: 0}
         self.beats = 100
+        # The mark of what this host sent last, which the others have heard.
+        self.echo = 0
         self.own = None
         self.done = []
         self.waits = []
@@ -42,6 +46,7 @@ class Core:
             for action in self.core.step(self.now_ms, waiting.pop(0)):
                 self.done.append(action)
                 if type(action) is actions.SendHeartbeat:
+                    self.echo = mark(self.view.incarnation, action.heartbeat.sequence)
                     waiting.append(events.HeartbeatsSent(issued_at_ms=self.now_ms, failed=()))
                 elif type(action) in DISK:
                     self.waits.append(action)
@@ -80,6 +85,7 @@ class Core:
         """A heartbeat of another host arrives."""
         self.beats += 1
         changes.setdefault("sequence", self.beats)
+        changes.setdefault("seal", heartbeat_seal(heard=(self.echo,) * MAX_HOSTS))
         return self.step(events.HeartbeatReceived(
             heartbeat=heartbeat(host, **changes), proof=proof,
             source="10.0.0.{}".format(1 + host), received_at_ms=self.now_ms))

@@ -5,14 +5,15 @@ Host 0 of three is me; T1 = T2 = 5 s, Tboot = 60 s, Tenable = 50 s, t = 1 s; the
 
 import pytest
 from core_samples import (
-    EMPTY, common, heartbeat, host_record, hosts, names_of, of_kind, view_of)
+    EMPTY, common, heartbeat, heartbeat_seal, host_record, hosts, names_of, of_kind, view_of)
 
 from xha import actions
-from xha.echoes import Echoes
+from xha.echoes import Echoes, mark
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
-from xha.published import FencingMode, Phase, PoolState
+from xha.hostset import MAX_HOSTS
+from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.startup import Startup
 
 ALL = hosts(0, 1, 2)
@@ -36,11 +37,13 @@ class Bench:
         self.state(state)
         self.cleared = []
         self.changes = GlobalChanges(self.view)
-        fencing = Fencing(self.view, Echoes(self.view))
+        self.echoes = Echoes(self.view)
+        fencing = Fencing(self.view, self.echoes)
         fencing.heartbeats_sent(START_MS)
         fencing.record_written(START_MS)
-        self.startup = Startup(self.view, fencing, self.changes,
+        self.startup = Startup(self.view, fencing, self.echoes, self.changes,
                                lambda: self.cleared.append(True))
+        self.sequence, self.now_ms = 0, START_MS
         for host in (1, 2):
             self.peer(host)
         self.startup.begin(START_MS)
@@ -50,11 +53,18 @@ class Bench:
         self.view.global_record = global_record(state)
 
     def peer(self, host, starting=True, current=EMPTY, proposed=EMPTY, joining=False,
-             excluded=False, weight=1, sees=ALL):
-        """What another host says, on both paths."""
+             excluded=False, weight=1, sees=ALL, heard_ms=None):
+        """What another host says, on both paths, when it has heard what this host sent last.
+
+        ``heard_ms``: what it has heard was sent then; NEVER: by an earlier life of this host.
+        """
+        self.sequence += 1
+        self.echoes.issued(self.sequence, self.now_ms if heard_ms is None else heard_ms)
+        echo = mark(self.view.incarnation - (heard_ms == NEVER), self.sequence)
         self.view.peers[host].heartbeat = heartbeat(
             host, current_liveset=current, proposed_liveset=proposed, joining=joining,
-            heartbeat_domain=sees, statefile_domain=sees)
+            heartbeat_domain=sees, statefile_domain=sees,
+            seal=heartbeat_seal(heard=(echo,) * MAX_HOSTS))
         self.view.peers[host].record = host_record(
             host, starting=starting, current_liveset=current, proposed_liveset=proposed,
             excluded=excluded, weight=weight, heartbeat_domain=sees, statefile_domain=sees)
@@ -66,6 +76,7 @@ class Bench:
         return self
 
     def step(self, now_ms):
+        self.now_ms = now_ms
         self.startup.step(now_ms)
         return self
 
@@ -251,6 +262,24 @@ def test_it_waits_until_every_host_still_heard_has_it_in_its_proposal():
     assert bench.online, "2 is not heard any more"
 
 
+@pytest.mark.parametrize("proposed, current, online, why", [
+    (hosts(0, 1), EMPTY, False, "at the deadline it proposes those whom it sees"),
+    (hosts(0, 1), ALL, True, "it has formed the same, and has lost somebody since"),
+    (ALL, EMPTY, True, "it proposes the same"),
+])
+def test_a_liveset_is_formed_with_those_who_form_the_same(proposed, current, online, why):
+    bench = Bench().sees(ALL).step(START_MS)
+    bench.peer(1, proposed=proposed, current=current).peer(2, proposed=ALL)
+    assert bench.step(START_MS + 100).online is online, why
+
+
+def test_a_smaller_liveset_that_was_formed_with_it_is_taken_over():
+    bench = Bench().sees(ALL).step(START_MS)
+    bench.peer(1, starting=False, current=hosts(0, 1), proposed=hosts(0, 1)).step(START_MS + 100)
+    assert bench.online
+    assert bench.view.liveset == hosts(0, 1)
+
+
 def test_while_forming_the_criteria_are_not_evaluated_again():
     """A peer that is ready a second earlier must not look like an existing liveset."""
     bench = Bench(state=PoolState.INIT).sees(ALL).step(START_MS)
@@ -282,10 +311,19 @@ def test_a_pool_of_init_is_never_formed_without_everybody():
 
 
 def test_a_gap_is_digested_before_anything_is_formed():
-    bench = Bench().sees(ALL)
+    bench = at_criteria().sees(ALL)
     bench.view.settled = False
-    bench.step(START_MS + 5000)
+    bench.step(START_MS + 6000)
     assert bench.stage == "CRITERIA"
+
+
+def test_a_gap_is_digested_before_nobody_is_thought_to_count_its_previous_instance():
+    bench = Bench().peer(1, starting=False, current=hosts(0, 1))
+    bench.view.settled = False
+    assert bench.step(START_MS + 5000).stage == "PREDECESSOR"
+    bench.view.settled = True
+    bench.sees(ALONE, hosts(0, 1))
+    assert bench.step(START_MS + 5100).stage == "PREDECESSOR"
 
 
 # ---- joining
@@ -293,13 +331,31 @@ def test_a_gap_is_digested_before_anything_is_formed():
 
 def test_a_host_that_has_been_accepted_adopts_that_liveset():
     """A non-starting host of SF (the lowest index) has me in its L on the State-File."""
-    bench = at_criteria()
+    bench = at_criteria().sees(ALONE, hosts(0, 1)).step(START_MS + 5500)
     for host, liveset in ((1, hosts(0, 1)), (2, ALL)):
         bench.view.peers[host].record = host_record(
             host, starting=False, current_liveset=liveset)
     bench.sees(ALL).step(START_MS + 6000)
     assert bench.online
     assert bench.view.liveset == bench.view.proposed == hosts(0, 1)
+
+
+def test_whom_it_never_saw_without_it_may_mean_its_previous_instance():
+    """Neither is a liveset taken over from such a host, nor is its word enough to join it."""
+    bench = at_criteria()
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=ALL, proposed=ALL)
+    bench.sees(ALL).step(START_MS + 6000)
+    assert bench.stage == "JOINING"
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=ALL, proposed=ALL)
+    assert not bench.step(START_MS + 6100).online
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=hosts(1, 2), proposed=hosts(1, 2))
+    assert not bench.step(START_MS + 6200).online
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=hosts(1, 2), proposed=ALL)
+    assert bench.step(START_MS + 6300).online
 
 
 def test_a_liveset_that_exists_is_joined_when_all_of_SF_are_heard():
@@ -524,6 +580,27 @@ def test_the_word_of_a_member_that_is_not_heard_any_more_is_not_enough():
     assert not bench.online
     bench.sees(ALL, ALL).step(START_MS + 6200)
     assert bench.online
+
+
+@pytest.mark.parametrize("heard_ms, online, why", [
+    (NEVER, False, "an earlier life of this host was heard, and is answered"),
+    (START_MS + 5999, False, "this host had not asked yet"),
+    (START_MS + 6000, True, "what asks was heard"),
+])
+def test_a_member_answers_what_it_has_heard(heard_ms, online, why):
+    bench = running(at_criteria()).step(START_MS + 6000)
+    assert bench.stage == "JOINING"
+    for host in (1, 2):
+        bench.peer(host, starting=False, current=hosts(1, 2), proposed=ALL, heard_ms=heard_ms)
+    assert bench.step(START_MS + 6100).online is online, why
+
+
+@pytest.mark.parametrize("heard_ms, online", [(NEVER, False), (START_MS, True)])
+def test_a_liveset_is_formed_with_those_who_have_heard_this_life(heard_ms, online):
+    bench = Bench().sees(ALL).step(START_MS)
+    for host in (1, 2):
+        bench.peer(host, proposed=ALL, heard_ms=heard_ms)
+    assert bench.step(START_MS + 100).online is online
 
 
 def test_a_start_that_is_given_up_closes_the_watchdogs_and_fences_nobody():
