@@ -11,7 +11,7 @@ from xha.config import Host
 #: Lines by what they are; the first that matches counts.  "time": nothing is done to the pool.
 #: "leave": somebody means a host to go.
 _KINDS = [
-    ("time", r"[0-9.]+ s pass|look|the pool comes to rest"),
+    ("time", r"[0-9.]+ s pass|look|the pool comes to rest( within [0-9]+ s)?"),
     ("repair", r"(network heals|heal|everything heals|the pool forms again|start .*"
                r"|who is down starts.*|.* (back|starts|thaws|recovers|readable))"),
     ("repair", r"network .*(loses|doubles|damages) 0 %.*|.* takes (0 to )?0 ms.*"),

@@ -26,6 +26,7 @@ from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.simdeaths import Deaths
 from xha.simhost import Host
 from xha.simjoining import Joining
+from xha.simknowing import Knowing
 from xha.view import View
 
 #: Two hosts that are let in at the same time learn of each other a moment later, ms.
@@ -88,6 +89,7 @@ class Checkers:
         self.drops = []  # type: List[Tuple[int, int, int]]
         #: Who has ended, and ought not to have.
         self.deaths = Deaths(hosts, common, now_ms, self._accuse)
+        self._knowing = Knowing(self._accuse)
         #: Who comes in, and by whose word.
         self.joining = Joining(hosts, common, now_ms, self._accuse)
 
@@ -97,8 +99,7 @@ class Checkers:
         Only armed hosts count: a disarmed host promises nothing, and drops nobody.
         """
         view = host.view
-        if host.runs_xhad:
-            self.deaths.look_at_xhad(host)
+        (self.deaths.look_at_xhad if host.runs_xhad else self._knowing.look)(host)
         if view is not None and host.guarded and host.up and not (
                 host.timers.frozen or self._apart_ms):
             looked_at = (view, view.phase, view.fencing, view.liveset, view.holding)

@@ -166,6 +166,12 @@ class Deeds(abc.ABC):
             host.way.torn_after = int(sectors)
             self._touch([host.index])
 
+    def land_late(self, text: str) -> None:
+        """late write of c: what its daemon wrote last in its last life lands on the disk again"""
+        for host in self.hosts(text):
+            self.pool.disk.land_late(1 + host)
+            self._touch([host])
+
     def damage(self, text: str) -> None:
         """record of c damaged: bits rot in its section of the State-File"""
         for host in self.hosts(text):
@@ -293,9 +299,12 @@ class Deeds(abc.ABC):
         """a master is elected: all propose themselves; LivenessMissed unless one is TRUE in 2 s"""
         simrecovery.elect(self.pool)
 
-    def rest(self) -> None:
-        """the pool comes to rest: time passes until nothing changes any more"""
-        simrecovery.rest(self.pool)
+    def rest(self, within: Optional[str]) -> None:
+        """the pool comes to rest[ within 300 s]: time passes until nothing changes any more
+
+        ``within``: LivenessMissed when that takes longer.
+        """
+        simrecovery.rest(self.pool, int(within) if within else None)
 
 
 def state_of(host: Host) -> str:

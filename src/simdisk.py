@@ -4,11 +4,12 @@ A way does one job at a time, in order, as the thread that owns a host's
 State-File does.  A job takes effect half-way between its issue and its
 completion.  What was issued to a way that hangs waits; when the way is well
 again it is done then: a late write of the past.  A "false write error" is said
-of a write that was done; "lost writes" are confirmed, and were not.
+of a write that was done; "lost writes" are confirmed, and were not.  What the
+storage still holds of a process that has ended may land at any time after it.
 """
 
 from collections import deque
-from typing import Callable, Deque, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Set, Tuple, Union
 
 from xha import sfformat
 from xha.hostset import MAX_HOSTS
@@ -43,6 +44,14 @@ class Disk:
         self.sections = [bytes(SECTION_BYTES)] * (1 + MAX_HOSTS)
         #: Sections that nobody can read.
         self.unreadable = set()  # type: Set[int]
+        #: By section: what a process that has ended had written there last.
+        self.left = {}  # type: Dict[int, bytes]
+
+    def land_late(self, section: int) -> None:
+        """The last write of a process that has ended lands once more."""
+        if section in self.left:
+            self.sections[section] = self.left[section]
+            self.note(self.left[section])
 
     def damage(self, section: int, offset: int = 600, length: int = 40) -> None:
         """Flip every bit of a part of a section."""
@@ -92,6 +101,8 @@ class Way:
         #: Issue of the last write of its own record that the disk took, on the host's clock: what
         #: a State-File timer may be counted from.  NEVER: none.
         self.proven_ms = NEVER
+        # The section of its own record, and what was written there last.
+        self._wrote = None  # type: Optional[Tuple[int, bytes]]
 
     @property
     def pending(self) -> bool:
@@ -105,6 +116,9 @@ class Way:
 
     def abandon(self) -> None:
         """The process has ended; an access that hangs is forgotten by the kernel too."""
+        if self._wrote is not None:
+            self._disk.left.update([self._wrote])
+            self._wrote = None
         self._life += 1
         self._jobs.clear()
         self._busy = False
@@ -172,6 +186,8 @@ class Way:
             return EIO
         self._disk.sections[job.section] = data
         self._disk.note(job.data)
+        if job.kind == "write" and job.section:
+            self._wrote = (job.section, data)
         self._prove(job, issued_at_ms)
         return EIO if self.fault == "false write error" else ""
 

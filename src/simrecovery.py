@@ -9,7 +9,7 @@ running host of ours knows any more is restored; and so, for the original, which
 nothing and repairs nothing, is the bad record of a host that is not online.
 """
 
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from xha import events, sfformat, timing
 from xha.published import Fault, FencingMode, PoolState
@@ -111,18 +111,24 @@ def elect(pool: Pool) -> None:
             within_ms, "; ".join(answers) or "nobody was answered"))
 
 
-def rest(pool: Pool) -> None:
-    """Let time pass until no host has changed for so long that none will, or for ``RESTLESS_S``."""
+def rest(pool: Pool, within_s: Optional[int] = None) -> None:
+    """Let time pass until no host has changed for so long that none will, or for ``RESTLESS_S``.
+
+    Raises:
+        LivenessMissed: it took longer than ``within_s``.
+    """
     common = pool.common
     quiet_ms = (timing.patience_ms(common) + timing.longest_watchdog_ms(common)
                 + 2 * timing.beat_ms(common) + timing.MINIMUM_WAIT_MS)
-    until_ms = pool.now_ms + RESTLESS_S * 1000
+    until_ms = pool.now_ms + (RESTLESS_S if within_s is None else within_s) * 1000
     since_ms, seen = pool.now_ms, _picture(pool)
     while pool.now_ms < until_ms and pool.now_ms - since_ms < quiet_ms:
         pool.run(ROUND_MS)
         now = _picture(pool)
         if now != seen:
             since_ms, seen = pool.now_ms, now
+    if within_s is not None and pool.now_ms - since_ms < quiet_ms:
+        raise LivenessMissed("the pool has not come to rest in {} s".format(within_s))
 
 
 def _picture(pool: Pool) -> List[object]:

@@ -197,6 +197,7 @@ _COMMANDS = [
     (r"lose statefile of " + _HOSTS, lambda self, text: self.statefile(text, "lost")),
     (r"statefile of " + _HOSTS + r" takes (\d+) ms", Director.slow),
     (r"next write of " + _HOSTS + r" torn after ([0-7])", Director.tear),
+    (r"late write of " + _HOSTS, Director.land_late),
     (r"record of " + _HOSTS + " damaged", Director.damage),
     (r"section of " + _HOSTS + " (unreadable|readable)", Director.unreadable),
     (r"global record (damaged|zeroed)", Director.damage_global),
@@ -217,7 +218,7 @@ _COMMANDS = [
     (r"everything heals", Director.heal_all),
     (r"the pool forms again", Director.recover),
     (r"a master is elected", Director.elect),
-    (r"the pool comes to rest", Director.rest),
+    (r"the pool comes to rest(?: within (\d{1,9}) s)?", Director.rest),
     (r"look", Director.look),
 ]  # type: List[Tuple[str, Callable[..., None]]]
 

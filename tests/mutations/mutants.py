@@ -200,13 +200,15 @@ _mutant("evidence-of-those-heard-alone", "whoever is silent need not have heard 
          "            if peer.index == view.me or peer.index not in view.heartbeat_domain:\n"))
 _mutant("evidence-from-the-newest-beat", "an echo proves what was sent last, whatever it echoes",
         ("echoes", "        return self._issued_at_ms.get(sequence, NEVER)",
-         "        return self._issued_at_ms.get(self._newest, NEVER)"))
+         "        return max(self._issued_at_ms.values())"))
 _mutant("rule-2-outlives-rule-1", "who survives by rule 1 does not end rule 2",
         ("faulthandling", "            view.set_sr2(now_ms, False)\n", ""))
 _mutant("rule-2-ends-too-early", "rule 2 ends while a host is missing",
         ("ruletwo",
          "                view.everyone - view.heartbeat_domain <= view.excluded_hosts):",
-         "                True):"))
+         "                True):"),
+        survives="a member that is missing is a loss, and the fault handler that it starts ends "
+        "rule 2 as well: by rule 1, or by death; see rule-2-outlives-rule-1")
 
 # ---- silence, stalls, restarts
 
@@ -218,6 +220,14 @@ _mutant("restart-is-life-on-the-disk", "a restarted host's writes count for its 
         ("sfrecords", "        if _is_other_instance(view, peer, content):\n",
          "        if False:\n"))
 _mutant("restart-is-life-on-the-network", "a restarted host's heartbeats count for its old one",
+        ("acceptance", "            if self._is_other_instance(peer, heartbeat):\n",
+         "            if False:\n"),
+        survives="its record is no sign of the old instance's life either: that is lost on the "
+        "State-File, and then taken out as stuck, since it comes to no rendezvous; under rule 2 "
+        "the timers' evidence ends, as who starts counts nobody as alive; see restart-is-life")
+_mutant("restart-is-life", "what a restarted host sends and writes counts for its old instance",
+        ("sfrecords", "        if _is_other_instance(view, peer, content):\n",
+         "        if False:\n"),
         ("acceptance", "            if self._is_other_instance(peer, heartbeat):\n",
          "            if False:\n"))
 _mutant("the-past-is-believed", "a late write of an earlier life replaces what is known",

@@ -30,8 +30,8 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lif
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
            "simulate", "simcampaign"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
-             "simcheckers", "simdeaths", "simjoining", "simsaying", "simdice", "simdeeds",
-             "simscript", "simrecovery", "simstory",
+             "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
+             "simdeeds", "simscript", "simrecovery", "simstory",
              "simplan", "simrun", "simoutcome", "simcause", "simtext", "simwords", "simreduce",
              "simsum",
              "simpage", "simdrawing", "simstyle",
