@@ -199,7 +199,7 @@ _mutant("evidence-of-those-heard-alone", "whoever is silent need not have heard 
         ("fencing", "            if peer.index == view.me or peer.excluded:\n",
          "            if peer.index == view.me or peer.index not in view.heartbeat_domain:\n"))
 _mutant("evidence-from-the-newest-beat", "an echo proves what was sent last, whatever it echoes",
-        ("echoes", "        return self._issued_at_ms.get(sequence, NEVER)",
+        ("echoes", "        return self._issued_at_ms.get(self._sequence(echo), NEVER)",
          "        return max(self._issued_at_ms.values())"))
 _mutant("rule-2-outlives-rule-1", "who survives by rule 1 does not end rule 2",
         ("faulthandling", "            view.set_sr2(now_ms, False)\n", ""))
@@ -292,6 +292,20 @@ _mutant("lets-in-who-does-not-ask", "a proposal made for an instance that is gon
 _mutant("joins-by-one", "a host is in as soon as one member says so",
         ("startup", "        if others and others <= view.heartbeat_domain & self._free and all(\n",
          "        if others and others <= view.heartbeat_domain & self._free and any(\n"))
+_mutant("words-to-an-earlier-life-count", "a joining host does not ask whom a word was said to",
+        ("startfacts", "        heartbeat.seal is None or echoes.heard_by(heartbeat) >= since_ms)",
+         "        True)"))
+_mutant("words-on-the-way-in-count", "what a host proposed before it was a member lets others in",
+        ("admission", "                    startfacts.is_member(view.peers[member])\n"
+         "                    and self._proposes", "                    self._proposes"))
+_mutant("earlier-life-is-adopted", "a liveset with an earlier life of this host is taken over",
+        ("startup", "for host in (view.statefile_domain & self._free).minus(view.me):",
+         "for host in view.statefile_domain.minus(view.me):"),
+        ("startup", "self._enter_criteria(now_ms) if view.settled else None",
+         "self._enter_criteria(now_ms)"))
+_mutant("walks-with-newcomers", "the fault handler waits for who is still on its way in",
+        ("faulthandling", "        self._walkers = view.liveset - on_their_way",
+         "        self._walkers = view.liveset"))
 _mutant("dropped-host-comes-back", "a host that was dropped and still speaks is a member again",
         ("admission", "        if host in view.proposed or view.phase is Phase.STARTING "
          "or view.sr2:", "        if True:"))
