@@ -157,6 +157,10 @@ class Checkers:
         """When a host's liveset loses i, i was reset, or stopped cleanly, or is disarmed."""
         for index in dropped:
             self.drops.append((self._now_ms(), host.index, index))
+            if self.joining.is_ghost(self._hosts[index]):
+                self._accuse([index], "host {} came in as what it was before, which host {} "
+                             "drops".format(index, host.index))
+                continue
             if self._hosts[index].dangerous:
                 self._accuse([host.index], "host {} dropped host {}, which still runs".format(
                     host.index, index))

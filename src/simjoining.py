@@ -42,6 +42,8 @@ class Joining:
         self._came_in = {}  # type: Dict[int, Tuple[object, int]]
         # By who dropped and who was dropped: the daemon that was.
         self._dropped = {}  # type: Dict[Tuple[int, int], object]
+        # By host: its daemon that came in as what was before it.
+        self._ghosts = {}  # type: Dict[int, object]
         # By host that was reset: the members that count what it was as alive, by their daemons.
         self._counted_by = {}  # type: Dict[int, List[Tuple[int, object]]]
 
@@ -70,6 +72,10 @@ class Joining:
             if before or index == host.index:
                 self._by_all(host, index, members)
 
+    def is_ghost(self, host: Host) -> bool:
+        """Whether a daemon of the original came in while others counted its predecessor."""
+        return host.runs_xhad and self._ghosts.get(host.index) is host.node is not None
+
     def was_reset(self, host: Host, members: Sequence[Host]) -> None:
         """A machine went down."""
         for pair in [pair for pair in self._dropped if pair[1] == host.index]:
@@ -83,6 +89,7 @@ class Joining:
         running = {(other.index, other.node) for other in members}
         for index, node in self._counted_by.pop(host.index, ()):
             if (index, node) in running and (index, host.index) not in self._dropped:
+                self._ghosts[host.index] = host.node
                 self._accuse([host.index], (
                     "host {} is a member again, and host {} has not dropped what it was".format(
                         host.index, index)))

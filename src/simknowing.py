@@ -8,11 +8,12 @@ check 7; spec 3, "Reading and writing in the daemon", step 3.
 
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
-from xha.published import Heartbeat, HostRecord
+from xha.published import NEVER, Heartbeat, HostRecord
 from xha.simhost import Host
 from xha.view import View
 
 _Word = Optional[Union[Heartbeat, HostRecord]]
+_Seen = Tuple[View, List[_Word], List[_Word], int]
 
 
 class Knowing:
@@ -21,33 +22,37 @@ class Knowing:
     def __init__(self, accuse: Callable[[Sequence[int], str], None]) -> None:
         """``accuse`` is told who has broken the promise, and how."""
         self._accuse = accuse
-        # By host: its view, and the last heartbeats and records that were seen in it.
-        self._seen = {}  # type: Dict[int, Tuple[View, List[_Word], List[_Word]]]
+        # By host: its view, the last heartbeats that were seen in it, the last records, and
+        # which reading had brought those.
+        self._seen = {}  # type: Dict[int, _Seen]
 
     def look(self, host: Host) -> None:
         """Accuse ``host``, which runs our daemon, if it took over what is older than it knew."""
         view = host.view
         if view is None:
             return
-        seen = self._seen.get(host.index)
-        if seen is None or seen[0] is not view:
-            count = len(view.peers)
-            seen = self._seen[host.index] = (view, [None] * count, [None] * count)
-        _, heard, read = seen
-        for index, peer in enumerate(view.peers):
-            if peer.heartbeat is not heard[index]:
-                self._compare(host, index, "heartbeat", heard[index], peer.heartbeat)
-                heard[index] = peer.heartbeat
-            if peer.record is not read[index]:
-                self._compare(host, index, "record", read[index], peer.record)
-                read[index] = peer.record
+        before = self._seen.get(host.index)
+        if before is None or before[0] is not view:
+            nothing = [None] * len(view.peers)  # type: List[_Word]
+            before = (view, nothing, nothing, NEVER)
+        _, heard, read, read_at_ms = before
+        # Most turns bring nothing, and all turns are looked at.
+        hears = [peer.heartbeat for peer in view.peers]  # type: List[_Word]
+        reads, reads_at_ms = read, view.reading_completed_at_ms
+        if reads_at_ms != read_at_ms:
+            reads = [peer.record for peer in view.peers]
+        self._seen[host.index] = (view, hears, reads, reads_at_ms)
+        if hears != heard:
+            self._compare(host, "heartbeat", heard, hears)
+        if reads is not read:
+            self._compare(host, "record", read, reads)
 
-    def _compare(self, host: Host, index: int, what: str, before: _Word, now: _Word) -> None:
-        if before is None or now is None or before.seal is None or now.seal is None:
-            return
-        older = now.seal.incarnation < before.seal.incarnation or (
-            now.seal.incarnation == before.seal.incarnation
-            and (now.sequence - before.sequence) & 0xFFFFFFFF >= 0x80000000)
-        if older:
-            self._accuse([host.index], "host {} believes an old {} of host {}".format(
-                host.index, what, index))
+    def _compare(self, host: Host, what: str, before: List[_Word], now: List[_Word]) -> None:
+        for index, (old, new) in enumerate(zip(before, now)):
+            if old is new or old is None or new is None or old.seal is None or new.seal is None:
+                continue
+            if new.seal.incarnation < old.seal.incarnation or (
+                    new.seal.incarnation == old.seal.incarnation
+                    and (new.sequence - old.sequence) & 0xFFFFFFFF >= 0x80000000):
+                self._accuse([host.index], "host {} believes an old {} of host {}".format(
+                    host.index, what, index))

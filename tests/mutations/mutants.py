@@ -234,7 +234,14 @@ _mutant("the-past-is-believed", "a late write of an earlier life replaces what i
         ("sfrecords", "        if age < 0:\n", "        if False:\n"))
 _mutant("replays-are-believed", "a heartbeat is taken in again",
         ("acceptance", "incarnation == peer.incarnation and heartbeat.sequence <= "
-         "peer.sealed_sequence", "False"))
+         "peer.sealed_sequence", "False"),
+        survives="what was recorded ends with what was heard last, and what it demands of an "
+        "earlier life is refused; see replays-are-obeyed")
+_mutant("replays-are-obeyed", "a heartbeat is taken in again, and its fence request obeyed",
+        ("acceptance", "incarnation == peer.incarnation and heartbeat.sequence <= "
+         "peer.sealed_sequence", "False"),
+        ("fencing", "        if not self._echoes.of_another_life(peer.heartbeat):",
+         "        if True:"))
 
 # ---- timers and fencing (spec 7)
 
