@@ -103,10 +103,7 @@ def known_seeds(house: House) -> None:
 
 
 def sim(house: House) -> None:
-    """The virtual pool: seeds that nobody has told yet.
-
-    Not part of `test` as long as what they find in mixed pools is open (seed 23212000394).
-    """
+    """The virtual pool: seeds that nobody has told yet."""
     simulation.tell_fresh(house.newest, FRESH_MINUTES, os.cpu_count() or 1)
 
 
@@ -176,7 +173,6 @@ def run_command(command: str, stages: Stages) -> None:
         stages.run("unit", unit, house.pythons if command == "test" else ends)
     if command in ("sim", "test"):
         stages.run("known seeds", known_seeds, house)
-    if command == "sim":
         stages.run("fresh seeds", sim, house)
     if command == "coverage":
         stages.run("coverage", coverage, house)
