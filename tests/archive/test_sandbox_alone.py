@@ -26,7 +26,9 @@ class Sandbox:
             + by_first_line(python, archive) + ["sandbox", "--hosts=2", "--dir=" + directory]
             + list(options),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            universal_newlines=True, env={}, cwd="/")
+            universal_newlines=True, env={}, cwd="/",
+            # Whoever runs the tests may ignore it (nohup); that would be inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.said = ""
 
     def type(self, *lines):
