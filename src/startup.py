@@ -15,10 +15,15 @@ or None to stay:
     LISTEN_STATEFILE  until all records advance, at most T2 (both since the start)
     PREDECESSOR       until nobody has me in its liveset, at most the deadline
     CRITERIA          form, join, wait, or abort at the deadline
-    FORMING           until all who are heard have me in their proposal
+    FORMING           until all who are heard propose the same, with me in it
     PROPOSING         at the deadline: until my proposal of a smaller liveset is the only one
     JOINING           until all of the liveset have me in their proposal
     DONE
+
+What is heard may be late, and meant for an earlier life of this host.  A word
+counts when it echoes what this life has sent, and only from hosts that this
+life has seen not to count it as alive: whoever did from the beginning may mean
+the earlier one.
 
 The pool state is taken once, on entering CRITERIA: a pool must not change
 from "being enabled" to "enabled" under a host's feet while it decides.
