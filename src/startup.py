@@ -21,9 +21,8 @@ or None to stay:
     DONE
 
 What is heard may be late, and meant for an earlier life of this host.  A word
-counts when it echoes what this life has sent, and only from hosts that this
-life has seen not to count it as alive: whoever did from the beginning may mean
-the earlier one.
+counts when it echoes what this life has sent, from a host that was seen not to
+count it as alive: whoever did from the beginning may mean the earlier one.
 
 The pool state is taken once, on entering CRITERIA: a pool must not change
 from "being enabled" to "enabled" under a host's feet while it decides.
