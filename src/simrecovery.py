@@ -12,7 +12,7 @@ nothing and repairs nothing, is the bad record of a host that is not online.
 from typing import Dict, List, Optional
 
 from xha import events, sfformat, timing
-from xha.published import Fault, FencingMode, PoolState
+from xha.published import Fault, FencingMode, Phase, PoolState
 from xha.simcheckers import LivenessMissed
 from xha.simhost import Host
 from xha.simpool import Pool
@@ -34,9 +34,17 @@ RESTLESS_S = 1800
 
 
 def bound_ms(pool: Pool) -> int:
-    """Within this a healed pool forms.  Source: spec 5, invariant 5."""
+    """Within this a healed pool forms.  Source: spec 5, invariant 5.
+
+    Where Tboot is not longer than the others may take to drop what a host was, in a run of the
+    fault handler and the one that follows it, a start may end with 12 (spec 14, last line): the
+    next one is waited for too.
+    """
     common = pool.common
-    return (common.boot_join_timeout_ms + common.heartbeat_timeout_ms
+    longer_ms = max(common.heartbeat_timeout_ms, common.statefile_timeout_ms)
+    dropped_ms = longer_ms + 2 * (longer_ms + timing.dead_wait_ms(common, 0, False))
+    starts = 1 if common.boot_join_timeout_ms > dropped_ms else 2
+    return (starts * common.boot_join_timeout_ms + common.heartbeat_timeout_ms
             + common.statefile_timeout_ms + timing.longest_watchdog_ms(common))
 
 
@@ -91,11 +99,14 @@ def elect(pool: Pool) -> None:
         return
     formed = _over(pool)
     pool.run(SETTLE_MS)
-    if formed and not _over(pool):
+    if formed and not (_over(pool) and _at_peace(pool)):
         # What had been before it healed was only noticed now.
+        until_ms = pool.now_ms + timing.walk_bound_ms(pool.common)
+        while pool.now_ms < until_ms and not _at_peace(pool):
+            pool.run(ROUND_MS)
         recover(pool)
         pool.run(SETTLE_MS)
-    if _invalid(pool) or (mixed and not _over(pool)):
+    if _invalid(pool) or (mixed and not (_over(pool) and _at_peace(pool))):
         return
     known = len(pool.history)
     for host in pool.hosts:
@@ -109,6 +120,11 @@ def elect(pool: Pool) -> None:
     if len(answers) != len(pool.hosts) or answers.count(ELECTION + ": TRUE") != 1:
         raise LivenessMissed("no master {} ms after all had asked to be it: {}".format(
             within_ms, "; ".join(answers) or "nobody was answered"))
+
+
+def _at_peace(pool: Pool) -> bool:
+    """Whether no host is in its fault handler."""
+    return all(host.view is None or host.view.phase <= Phase.STARTED for host in pool.hosts)
 
 
 def rest(pool: Pool, within_s: Optional[int] = None) -> None:
