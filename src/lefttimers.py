@@ -139,7 +139,7 @@ def cleanup(paths: Paths, force: bool,
     The caller has made sure that no daemon runs (exit 15).
 
     Args:
-        force: without any record, stop Xen's timers 1 and 2, whoever holds them.
+        force: without any record, stop all of Xen's timers, whoever holds them.
 
     Returns:
         SUCCESS or WATCHDOG_ERROR, and the lines to show.
@@ -160,8 +160,8 @@ def cleanup(paths: Paths, force: bool,
     if force:
         return _clean_xen(paths, list(range(1, MAX_TIMERS + 1)), lines, open_xen)
     if left is None:
-        lines.append("There is no record of timers: nothing was stopped.  (--force stops Xen's "
-                     "timers 1 and 2, whoever holds them.)")
+        lines.append("There is no record of timers: nothing was stopped.  (--force stops all of "
+                     "Xen's timers of this domain, whoever holds them.)")
     return _clean_files(paths, lines)
 
 

@@ -202,7 +202,7 @@ If that daemon was armed, the other hosts count on this host's reset, and may al
 its virtual machines: look first.  Refused with 15 while a daemon runs.
 
 Options:
-  --force                  without a record of them, stop Xen's timers 1 and 2""",
+  --force                  without a record of them, stop all of Xen's timers""",
     "fault": """Switch fault points, to see what the pool does.
 
 Usage: xha.pyz fault list [options]

@@ -148,7 +148,8 @@ def _no_timer(error: XenRefused, paths: Paths, ids: Tuple[int, ...]) -> str:
     holders = _holders() + ([
         "{} names timers of an earlier daemon ({})".format(
             paths.watchdog_ids, ", ".join(map(str, ids)))] if ids else [])
-    return ("no free watchdog timer: Xen keeps two for this domain, and both are needed here.  "
+    return ("no free watchdog timer: two are needed here, and two are all that Xen as shipped "
+            "keeps for a domain.  "
             "{}.  Stop what holds them; timers that a dead daemon left: "
             "cleanup-watchdog --force").format("; ".join(holders) or (
                 "Holders can be xenwatchdogd, the kernel's xen_wdt (an open /dev/watchdog), or "

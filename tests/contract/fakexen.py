@@ -17,9 +17,10 @@ class HostReset(BaseException):
 
 
 class FakeXen(Xen):
-    """Two timers on a clock that the test moves."""
+    """Two timers, or as many as a patched Xen has, on a clock that the test moves."""
 
-    def __init__(self, reset_works=True):
+    def __init__(self, reset_works=True, count=2):
+        self.count = count
         self.now_ms = 1000 * 1000
         self.timers = {}            # id -> instant of expiry, ms, or None for never
         self.reset_works = reset_works
@@ -81,7 +82,7 @@ class FakeXen(Xen):
         """What Xen does with a watchdog command."""
         expires_at_ms = None if timeout_s == FOREVER_S else self.now_ms + timeout_s * 1000
         if ident == 0:
-            for free in (1, 2):
+            for free in range(1, self.count + 1):
                 if free not in self.timers:
                     self.timers[free] = expires_at_ms
                     return free

@@ -14,7 +14,7 @@ from xha.paths import Paths
 from xha.published import WatchdogMode
 from xha.timerrecord import NO_PROCESS, Process
 from xha.watchdogport import WatchdogError
-from xha.xenhypercall import XenAbsent
+from xha.xenhypercall import NEVER_S, XenAbsent
 from xha.xentimers import HypervisorWatchdogs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -78,6 +78,33 @@ def test_without_two_free_timers_the_start_is_refused_and_leaves_nothing(xen, pa
         assert holder in text
     assert (xen.timers, xen.opened) == (held, 0)
     assert timerrecord.read(paths) == timerrecord.Found(None, (), "")
+
+
+@pytest.mark.parametrize("taken", [1, 2])
+def test_with_four_timers_it_lives_beside_others_whose_timers_it_never_touches(paths, taken):
+    xen = FakeXen(count=4)
+    for _ in range(taken):
+        xen.create_timer(NEVER_S)
+    others = dict(xen.timers)
+    dogs = opened(xen, paths)
+    first, second = taken + 1, taken + 2
+    assert timerrecord.read(paths).record.timers == ((HEARTBEAT, first), (STATEFILE, second))
+    dogs.set(STATEFILE, xen.now_ms + 7000)
+    assert xen.calls[-1] == (second, 7)
+    dogs.close()
+    assert xen.timers == others
+
+
+def test_with_four_timers_a_fence_that_has_lost_its_own_takes_one_that_is_free(paths):
+    xen = FakeXen(reset_works=False, count=4)
+    xen.create_timer(NEVER_S)
+    xen.create_timer(NEVER_S)
+    dogs = opened(xen, paths)
+    xen.stop_timer(3)
+    xen.stop_timer(4)
+    with pytest.raises(HostReset):
+        dogs.fence("why")
+    assert xen.calls[-1] == (0, 1)
 
 
 def test_a_refused_start_names_and_keeps_the_ids_that_xhad_left(xen, paths):
@@ -412,16 +439,19 @@ def test_cleanup_stops_the_timers_on_record_and_warns_when_they_guard_an_armed_h
     assert names(hypervisor(xen, paths).open(xen.open)) == ["watchdogs-opened"]
 
 
+#: What a Xen may have that was patched for four timers; on others, ids 3 and 4 are not in use.
+EVERY_ID = [1, 2, 3, 4]
+
 CLEANUPS = [
     # left on file          force  ids tried  why
     ("unarmed",             False, [1, 2],    "what a record names is stopped"),
     ("ids",                 False, [1, 2],    "so is what xhad wrote down"),
     ("nothing",             False, [],        "without a record nothing is stopped"),
-    ("nothing",             True,  [1, 2],    "unless forced"),
+    ("nothing",             True,  EVERY_ID,  "unless forced"),
     ("garbage",             False, [],        "what cannot be read is no record"),
-    ("garbage",             True,  [1, 2],    "which force does not need"),
+    ("garbage",             True,  EVERY_ID,  "which force does not need"),
     ("another boot",        False, [],        "ids of another boot are nobody's"),
-    ("another boot",        True,  [1, 2],    "or somebody's, by force"),
+    ("another boot",        True,  EVERY_ID,  "or somebody's, by force"),
 ]
 
 
@@ -442,7 +472,8 @@ def test_cleanup(xen, paths, left, force, ids, why):
 def test_cleanup_says_which_timers_were_not_in_use(xen, paths):
     xen.create_timer(60)
     code, lines = lefttimers.cleanup(paths, True, xen.open)
-    assert (code, lines) == (ExitCode.SUCCESS, ["Timer 1 stopped.", "Timer 2 was not in use."])
+    assert (code, lines) == (ExitCode.SUCCESS, ["Timer 1 stopped."] + [
+        "Timer {} was not in use.".format(ident) for ident in (2, 3, 4)])
 
 
 def test_cleanup_that_fails_says_so_and_keeps_the_record(xen, paths):
