@@ -3,12 +3,13 @@
 
 Commands:
   demo      build the archive and watch a pool of this machine fail over
-  test      everything that CI does: check, unit, sim, archive, e2e
+  test      everything that CI does: check, unit, sim, patch, archive, e2e
   check     read the code without running it: tidiness, types, syntax of CPython 3.6
   unit      the quick tests, on the newest and the oldest CPython found here
   sim       random stories of a virtual pool: the known seeds, and three minutes of fresh ones
   coverage  which lines and branches of the core no story of the virtual pool reaches (7 minutes)
   bench     how fast the simulator is
+  patch     apply hypervisor_patch/ to Debian's source of Xen (downloaded once, 5 MB)
   archive   build dist/xha.pyz
   e2e       real daemons from the archive, in network namespaces (root)
   xen       the watchdog on a real Xen, in an emulator (long; not part of CI)
@@ -23,13 +24,13 @@ import shutil
 import sys
 from typing import List, Sequence
 
-from tools import archive, dependencies, environments, machine, reached, simulation
+from tools import archive, dependencies, environments, machine, reached, simulation, xensource
 from tools.machine import BUILD, ROOT, BuildError, Interpreter, Stages, red, run, say
 
 DIST = os.path.join(ROOT, "dist", "xha.pyz")
 
 #: Tests that are stages of their own; all others are quick.
-SLOW_TESTS = ("archive", "e2e", "xen")
+SLOW_TESTS = ("archive", "e2e", "patch", "xen")
 
 #: How long one run of pytest may take before it is ended, s: ten times and more what it takes.
 QUICK_S, POOLS_S, XEN_S = 300, 2400, 7200
@@ -119,6 +120,20 @@ def bench(house: House) -> None:
             cwd=ROOT)
 
 
+def patch(house: House) -> None:
+    """The patch for Xen, on the source that it is for."""
+    missing = [name for name in xensource.PROGRAMS if shutil.which(name) is None]
+    if missing:
+        red("NOT RUN: the patch for Xen was not applied; missing here: " + " ".join(missing))
+        return
+    try:
+        xensource.fetch()
+    except xensource.Unreachable as error:
+        red("NOT RUN: the patch for Xen was not applied; {}".format(error))
+        return
+    pytest(QUICK_S, environments.for_tests(house.newest), os.path.join("tests", "patch"))
+
+
 def build_archive(house: House) -> None:
     """dist/xha.pyz."""
     archive.build(house.builder, house.pythons, BUILD, DIST)
@@ -178,6 +193,8 @@ def run_command(command: str, stages: Stages) -> None:
         stages.run("coverage", coverage, house)
     if command == "bench":
         stages.run("bench", bench, house)
+    if command in ("patch", "test"):
+        stages.run("patch", patch, house)
     if command in ("archive", "test", "demo", "e2e", "xen"):
         stages.run("archive", build_archive, house)
     if command == "test":
@@ -192,7 +209,8 @@ def run_command(command: str, stages: Stages) -> None:
         demo()
 
 
-COMMANDS = ("demo", "test", "check", "unit", "sim", "coverage", "bench", "archive", "e2e", "xen")
+COMMANDS = ("demo", "test", "check", "unit", "sim", "coverage", "bench", "patch", "archive", "e2e",
+            "xen")
 
 
 def main(arguments: List[str]) -> int:
