@@ -56,6 +56,22 @@ def holders(view: View) -> HostSet:
     return HostSet(peer.index for peer in view.peers if counts_me(view, peer))
 
 
+def strangers(view: View) -> HostSet:
+    """The hosts that are seen, and whose last word names this host on neither path.
+
+    A record that does not advance at the moment counts too: it may be older than a heartbeat,
+    and its next reading older still.  (Under survival rule 2 records are left behind.)
+    """
+    seen = (view.heartbeat_domain | view.statefile_domain).minus(view.me)
+    return HostSet(host for host in seen if not _names_me(view, view.peers[host]))
+
+
+def _names_me(view: View, peer: Peer) -> bool:
+    record = peer.record
+    return view.me in liveset_of(peer) or (
+        record is not None and not view.sr2 and view.me in record.current_liveset)
+
+
 def proposes_me(view: View, peer: Peer) -> bool:
     """Whether a host has this host in the liveset that it proposes."""
     if peer.index == view.me:

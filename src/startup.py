@@ -21,8 +21,8 @@ or None to stay:
     DONE
 
 What is heard may be late, and meant for an earlier life of this host.  A word
-counts when it echoes what this life has sent, from a host that was seen not to
-count it as alive: whoever did from the beginning may mean the earlier one.
+counts when it echoes what this life has sent; a liveset is taken over from one
+who was seen not to count this host as alive: others may mean the earlier one.
 
 The pool state is taken once, on entering CRITERIA: a pool must not change
 from "being enabled" to "enabled" under a host's feet while it decides.
@@ -112,8 +112,7 @@ class Startup:
         if self.done:
             self._calm_down(now_ms)
             return
-        seen = view.heartbeat_domain | view.statefile_domain
-        self._free = self._free | (seen - startfacts.holders(view))
+        self._free = self._free | startfacts.strangers(view)
         advancing = view.me in view.statefile_domain
         self._own_advance_seen = self._own_advance_seen or advancing
         if self._own_advance_seen and not advancing:
@@ -354,7 +353,7 @@ class Startup:
         view.set_liveset(view.liveset - dropped, view.proposed - dropped)
         others = view.liveset.minus(view.me)
         # The last word of one that is not heard may be of a life that is over.
-        if others and others <= view.heartbeat_domain & self._free and all(
+        if others and others <= view.heartbeat_domain and all(
                 startfacts.has_word_of(view, self._echoes, host, self._joining_since_ms)
                 for host in others):
             view.set_liveset(view.liveset.plus(view.me), view.proposed.plus(view.me))

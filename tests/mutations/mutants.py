@@ -297,8 +297,8 @@ _mutant("lets-in-who-does-not-ask", "a proposal made for an instance that is gon
         ("admission", "self._proposes(view.peers[host], host) and all(\n", "all(\n"),
         ("admission", "                self._forget_old_instance(host)\n", ""))
 _mutant("joins-by-one", "a host is in as soon as one member says so",
-        ("startup", "        if others and others <= view.heartbeat_domain & self._free and all(\n",
-         "        if others and others <= view.heartbeat_domain & self._free and any(\n"))
+        ("startup", "        if others and others <= view.heartbeat_domain and all(\n",
+         "        if others and others <= view.heartbeat_domain and any(\n"))
 _mutant("words-to-an-earlier-life-count", "a joining host does not ask whom a word was said to",
         ("startfacts", "        heartbeat.seal is None or echoes.heard_by(heartbeat) >= since_ms)",
          "        True)"))

@@ -341,21 +341,27 @@ def test_a_host_that_has_been_accepted_adopts_that_liveset():
 
 
 def test_whom_it_never_saw_without_it_may_mean_its_previous_instance():
-    """Neither is a liveset taken over from such a host, nor is its word enough to join it."""
+    """No liveset is taken over from such a host; it must be asked, and have heard the question."""
     bench = at_criteria()
     for host in (1, 2):
         bench.peer(host, starting=False, current=ALL, proposed=ALL)
     bench.sees(ALL).step(START_MS + 6000)
     assert bench.stage == "JOINING"
     for host in (1, 2):
-        bench.peer(host, starting=False, current=ALL, proposed=ALL)
+        bench.peer(host, starting=False, current=ALL, proposed=ALL, heard_ms=NEVER)
     assert not bench.step(START_MS + 6100).online
     for host in (1, 2):
-        bench.peer(host, starting=False, current=hosts(1, 2), proposed=hosts(1, 2))
-    assert not bench.step(START_MS + 6200).online
-    for host in (1, 2):
         bench.peer(host, starting=False, current=hosts(1, 2), proposed=ALL)
-    assert bench.step(START_MS + 6300).online
+    assert bench.step(START_MS + 6200).online
+
+
+def test_a_record_that_is_older_than_the_heartbeat_is_no_liveset_to_be_taken_over():
+    """Its host has dropped the previous instance; the record of before is read once more."""
+    bench = at_criteria().peer(1, starting=False, current=hosts(1), proposed=hosts(1))
+    bench.view.peers[1].record = host_record(1, starting=False, current_liveset=hosts(0, 1))
+    bench.sees(hosts(0, 1), ALONE).step(START_MS + 6000)
+    bench.sees(ALONE, hosts(0, 1)).step(START_MS + 6100)
+    assert not bench.online
 
 
 def test_a_liveset_that_exists_is_joined_when_all_of_SF_are_heard():
