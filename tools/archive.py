@@ -20,6 +20,9 @@ BOOT = os.path.join(ROOT, "boot", "_xha.py")
 SRC = os.path.join(ROOT, "src")
 CATALOGUE = os.path.join(ROOT, "sysloglist")
 
+#: What `xha.pyz install` lays down on a host; all of it but the text for people.
+INSTALL = os.path.join(ROOT, "install")
+
 #: For `python3 xha.pyz`, which is slower: runpy comes first.
 MAIN = b"import sys\nimport _xha\nsys.exit(_xha.start(sys.argv[0], sys.argv[1:]))\n"
 
@@ -36,9 +39,15 @@ def _names(folder: str, ending: str) -> List[str]:
     return sorted(name for name in os.listdir(folder) if name.endswith(ending))
 
 
+def laid_down() -> List[str]:
+    """The names of the files in install/ that go into the archive."""
+    return [name for name in _names(INSTALL, "") if not name.endswith(".md")]
+
+
 def build_id() -> str:
     """What `xha.pyz build-id` prints: 16 hex digits of all that the program is made of."""
     paths = [os.path.join(SRC, name) for name in _names(SRC, ".py")]
+    paths += [os.path.join(INSTALL, name) for name in laid_down()]
     return fingerprint(paths + [CATALOGUE, BOOT, os.path.join(ROOT, "xha.pyz.spec")])[:16]
 
 
@@ -51,6 +60,9 @@ def _stage(packages: str, target: str) -> None:
     for name in _names(SRC, ".py"):
         shutil.copyfile(os.path.join(SRC, name), os.path.join(package, name))
     shutil.copyfile(CATALOGUE, os.path.join(package, "sysloglist"))
+    os.mkdir(os.path.join(package, "install"))
+    for name in laid_down():
+        shutil.copyfile(os.path.join(INSTALL, name), os.path.join(package, "install", name))
     shutil.copyfile(os.path.join(ROOT, "LICENSE"), os.path.join(target, "licenses", "xha.txt"))
     with open(os.path.join(package, "_build.py"), "w") as stream:
         stream.write('"""Which build this is; written by build.py."""\n\n'
