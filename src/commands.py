@@ -291,12 +291,24 @@ def _what_if(arguments: Arguments) -> int:
     return int(simulate.what_if(arguments))
 
 
+def _install(arguments: Arguments) -> int:
+    from xha import installer
+    return int(installer.install(arguments))
+
+
+def _uninstall(arguments: Arguments) -> int:
+    from xha import installer
+    return int(installer.uninstall(arguments))
+
+
 def _xhad(arguments: Arguments) -> int:
     return _daemon({"--config": arguments["CONFIG"], "FAULT": arguments["FAULT"]})
 
 
-#: What anybody may run who can read the files: no daemon is touched.
-_FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id", "simulate", "what-if")
+#: What anybody may run who can read the files: no daemon is touched.  (Who may install
+#: depends on where, and `install` says so itself.)
+_FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id", "simulate", "what-if", "install",
+                  "uninstall")
 
 _COMMANDS = {
     "start-daemon": _start_daemon, "stop-daemon": _stop_daemon, "daemon": _daemon,
@@ -305,4 +317,5 @@ _COMMANDS = {
     "dump-statefile": _dump_statefile, "cleanup-watchdog": _cleanup_watchdog, "fault": _fault,
     "build-id": _build_id, "calldaemon": _calldaemon, "writestatefile": _writestatefile,
     "dumpstatefile": _dumpstatefile, "xhad": _xhad, "simulate": _simulate, "what-if": _what_if,
+    "install": _install, "uninstall": _uninstall,
 }  # type: Dict[str, Callable[[Arguments], int]]

@@ -6,6 +6,7 @@ help and grammar cannot differ.
 
 from typing import Any, Dict, List
 
+from xha import installhelp
 from xha.errors import ExitCode, XhaError
 
 _COMMON = """
@@ -36,6 +37,10 @@ GROUPS = [
         ("set-pool-state", "init, active or invalid: begin HA, run it, end it"),
         ("set-excluded", "note on the State-File that this host leaves on purpose"),
         ("clear-excluded", "take that note back"),
+    ]),
+    ("Put on a host", [
+        ("install", "make this host's cluster stack serve this file; keeps what was there"),
+        ("uninstall", "put back what was there"),
     ]),
     ("Repair and try", [
         ("write-statefile", "init, active, invalid, exclude, include: without a daemon"),
@@ -338,7 +343,7 @@ SAME_AS = {
 
 def commands() -> List[str]:
     """Every name that is a command, but `sandbox`, which has a help of its own."""
-    return sorted(set(_TEXTS) | set(SAME_AS))
+    return sorted(set(_TEXTS) | set(SAME_AS) | set(installhelp.TEXTS))
 
 
 def top() -> str:
@@ -354,6 +359,8 @@ def help_of(command: str) -> str:
     """The help of a command: its docopt text."""
     if command == "sandbox":
         return _SANDBOX
+    if command in installhelp.TEXTS:
+        return installhelp.TEXTS[command]
     same = SAME_AS.get(command)
     text = _TEXTS[same or command]
     if same:
