@@ -25,6 +25,9 @@ PACE_S = 0.1
 #: that hangs in a State-File access.
 STOP_S = 60.0
 
+#: How long portreserve may take to give up the port, s; it takes milliseconds.
+RELEASE_S = 5.0
+
 #: Beyond every wait that the daemon bounds itself: loading, opening devices, three tries, s.
 START_MARGIN_S = 60.0
 
@@ -44,6 +47,7 @@ def start(paths: Paths, config_path: str, words: List[str]) -> int:
     if client.daemon_answers(paths):
         raise XhaError(ExitCode.DAEMON_PRESENT, "a daemon runs on this host")
     settings = configfile.load(config_path)
+    _release_port()
     child, reports = _spawn(["--config=" + os.path.abspath(config_path)] + words)
     try:
         return _wait_until_online(paths, child, reports, start_bound_s(settings.common))
@@ -71,6 +75,19 @@ def program() -> List[str]:
     ``sys.argv[0]`` is the archive's own path, whatever link it was called by.
     """
     return [sys.executable or "/usr/bin/python3", "-IS", os.path.abspath(sys.argv[0])]
+
+
+def _release_port() -> None:
+    """Let portreserve give up the port that it keeps free for us (/etc/portreserve/xhad).
+
+    Where it does not, or is not there, the daemon finds out as it binds, and says so.
+    Source: spec 6.
+    """
+    try:
+        subprocess.run(["portrelease", "xhad"], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=RELEASE_S)
+    except (OSError, subprocess.TimeoutExpired):
+        pass
 
 
 def _spawn(words: List[str]) -> "Tuple[subprocess.Popen[bytes], int]":

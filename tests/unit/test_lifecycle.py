@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from xha import cli, client, config, daemonlock, lifecycle
+from xha import cli, client, config, daemonlock, installplan, lifecycle
 from xha.errors import ExitCode, XhaError
 from xha.paths import Paths
 
@@ -119,6 +119,30 @@ def test_the_daemon_runs_detached_from_who_started_it(start, tmp_path):
     assert words == ["--config=" + CONFIG, "--enable-faults", "daemon.crash"]
     assert (locale, folder, leads_session) == ("C", "/", True)
     assert streams == ["/dev/null"] * 3
+
+
+def test_portreserve_gives_up_the_port_before_the_daemon_starts(start, tmp_path, monkeypatch):
+    """Its file is the one that `install` lays down: the names must be the same."""
+    program = tmp_path / "bin" / "portrelease"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\n[ ! -e "{0}/seen" ] && echo "$*" > "{0}/released"\nexit 1\n'
+                       .format(tmp_path))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    assert start("Online") == 0
+    assert (tmp_path / "released").read_text() == "xhad\n"
+    assert "/etc/portreserve/xhad" in [row[1] for row in installplan.FILES]
+
+
+def test_a_portreserve_that_hangs_delays_a_start_but_does_not_stop_it(start, tmp_path,
+                                                                      monkeypatch):
+    program = tmp_path / "bin" / "portrelease"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setattr(lifecycle, "RELEASE_S", 0.2)
+    assert start("Online") == 0
 
 
 def test_a_second_start_is_refused_with_15(start):
