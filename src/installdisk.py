@@ -44,6 +44,9 @@ class Host:
             raise XhaError(ExitCode.INVALID_ENVIRONMENT, "{} is missing: {} is no host with xapi "
                            "(an image is named with --root=DIR)".format(
                                self.real(STACKS), root or "this")) from None
+        except PermissionError:
+            raise XhaError(ExitCode.INVALID_ENVIRONMENT, "{} may not be read by you: run this as "
+                           "root".format(self.real(STACKS))) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -237,12 +240,12 @@ class Host:
         """Put every name back as the older installation had it, or as it was before all."""
         for laid in journal.laid:
             self._remove(installplan.beside(laid.path, "new"))
-            known = older.of(laid.path) if older else None
+            known = older is not None and older.of(laid.path) is not None
             role = "last" if known else "before"
             kept = installplan.beside(laid.path, role)
             there, same = self._there(kept), self._same(kept, laid.path)
             found = self.look(laid.path)
-            self._do(installplan.taken_back(laid, known, found, there, same) if known
+            self._do(installplan.taken_back(laid, found, there, same) if known
                      else installplan.undone(laid, found, there, same))
         self._sync(_folders(journal.laid))
         for folder in reversed(journal.made):

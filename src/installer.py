@@ -98,7 +98,8 @@ def uninstall(arguments: Dict[str, Any]) -> int:
     else:
         cli.say("\n".join(([said] if said else []) + lines + [
             "nothing has been changed (--dry-run)" if dry else
-            "xha is uninstalled; what was here before is back"]), "")
+            "xha is uninstalled; what was here before is back"]
+            + ([] if dry else _next(host, [laid.path for laid in journal.laid], False))), "")
     return ExitCode.SUCCESS
 
 
@@ -288,13 +289,20 @@ def _say_plan(host: Host, order: Order, planned: bool) -> int:
         kept = sum(laid.before for laid in order.journal.laid)
         lines.append("xha {} is installed: {} names, {} of them with what was there before kept "
                      "beside them".format(order.journal.build, len(order.journal.laid), kept))
-        if not host.root and any(step.laid.path.endswith("/xha.conf") for step in todo):
-            lines.append("next: `systemctl daemon-reload`, and `systemctl stop xen-watchdog` if "
-                         "it runs: it holds one of the two timers that xha needs")
+        lines += _next(host, [step.laid.path for step in todo], True)
     else:
         lines.append("xha {} is installed already: nothing to do".format(order.journal.build))
     cli.say("\n".join(lines), "")
     return ExitCode.SUCCESS
+
+
+def _next(host: Host, names: List[str], installed: bool) -> List[str]:
+    """What the administrator does next on this very host, where systemd's files have changed."""
+    if host.root or not any(path.startswith("/etc/systemd/") for path in names):
+        return []
+    return ["next: `systemctl daemon-reload`" + (
+        ", and `systemctl stop xen-watchdog` if it runs: it holds one of the two timers that xha "
+        "needs" if installed else "; xen-watchdog may run again")]
 
 
 def _taking_back(host: Host, journal: Journal) -> List[str]:

@@ -17,9 +17,9 @@ keeps xen-watchdog from taking one of the two timers that xha needs) and the bug
 
 What was there stays beside its name as .NAME.xha-before~, the very file, and the first such
 one is kept when a newer xha is installed over an older one.  What somebody has changed since
-is kept as .NAME.xha-changed~.  A full disk, kill -9 or a power failure leaves the old state;
-or a half that the next install or uninstall puts right before all else.  It may be repeated:
-a second install changes nothing.  A file that runs is never written over.
+is kept as .NAME.xha-changed~.  A full disk leaves the old state; kill -9 or a power failure
+leaves the old one, the new one, or a half that the next install or uninstall puts right
+before all else.  A second install changes nothing.  A file that runs is never written over.
 
 Ends with 15 while a daemon runs: disable HA first; with 16 when not root, when the host is no
 xapi host, when Python 3 is not where this file expects it, or when a directory may not be

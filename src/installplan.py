@@ -13,7 +13,7 @@ the same file system, there are up to four others (``beside``):
   before   what was there before the first install: another hard link of the
            very same file, so its bytes, mode, owner and times are its own
   last     what was there before this install, if that is ours: an older archive
-  changed  what somebody has put over ours since; kept, never thrown away
+  changed  what somebody has put over ours since; the last such file is kept
 
 They begin with a dot and end with "~": logrotate, portreserve, systemd and the
 bug tool all leave such names out.
@@ -69,6 +69,7 @@ FILES = (
 DIRECTORIES = (STACK, _WATCHDOG, _BUGTOOL + "/xha")
 
 ABSENT, FILE, LINK, OTHER = "absent", "file", "link", "other"
+AS_LAID, MISSING, CHANGED = "as-laid", "missing", "changed"
 
 
 @record
@@ -95,8 +96,9 @@ class Laid(NamedTuple):
     thing: Thing
     # Whether something was there before the first install; it is at "before" then.
     before: bool
-    # Whether this install found something that was neither ours nor before.
-    changed: bool
+    # How this install found a name of an older one: MISSING, CHANGED by somebody, or AS_LAID
+    # (which is said of new names, too).
+    was: str
 
 
 @record
@@ -155,7 +157,7 @@ def plan(wanted: Dict[str, Thing], found: Dict[str, Thing],
              for path in wanted]
     for laid in journal.laid if journal else ():
         if laid.path not in wanted:
-            steps.append(Step(laid=laid._replace(changed=False), switch=False, keep="",
+            steps.append(Step(laid=laid._replace(was=AS_LAID), switch=False, keep="",
                               said="stays (no longer needed)"))
     return steps
 
@@ -166,18 +168,20 @@ def _step(path: str, wanted: Thing, found: Thing, known: Optional[Laid]) -> Step
         raise XhaError(ExitCode.INVALID_ENVIRONMENT, "{} is a directory or a device and stands in "
                        "the way of a file: move it away".format(path))
     there = found.kind != ABSENT
-    laid = Laid(path=path, thing=wanted, before=known.before if known else there, changed=False)
+    laid = Laid(path=path, thing=wanted, before=known.before if known else there, was=AS_LAID)
     if known is None:
         return Step(laid=laid, switch=True, keep="before" if there else "",
                     said="replace, keeping what is there" if there else "create")
     if found == wanted:
         return Step(laid=laid, switch=False, keep="", said="is in place")
     if not there:
-        return Step(laid=laid, switch=True, keep="", said="create again: it is missing")
-    changed = found != known.thing
-    return Step(laid=laid._replace(changed=changed), switch=True, keep="last",
+        return Step(laid=laid._replace(was=MISSING), switch=True, keep="",
+                    said="create again: it is missing")
+    if found == known.thing:
+        return Step(laid=laid, switch=True, keep="last", said="renew")
+    return Step(laid=laid._replace(was=CHANGED), switch=True, keep="last",
                 said="replace: somebody changed it; that is kept beside it as {}".format(
-                    beside(path, "changed").rpartition("/")[2]) if changed else "renew")
+                    beside(path, "changed").rpartition("/")[2]))
 
 
 def undone(laid: Laid, found: Thing, kept: bool, same: bool) -> List[Tuple[str, ...]]:
@@ -204,12 +208,11 @@ def undone(laid: Laid, found: Thing, kept: bool, same: bool) -> List[Tuple[str, 
     return todo
 
 
-def taken_back(laid: Laid, known: Laid, found: Thing, last: bool,
-               same: bool) -> List[Tuple[str, ...]]:
+def taken_back(laid: Laid, found: Thing, last: bool, same: bool) -> List[Tuple[str, ...]]:
     """How a name of an older installation is put back as an interrupted install found it.
 
     Args:
-        laid: what that install was about to lay down; ``known``: what the older one did.
+        laid: what that install was about to lay down.
         found: what is at the name.
         last: whether "last" is there; ``same``: and is the very file that is at the name.
 
@@ -219,9 +222,7 @@ def taken_back(laid: Laid, known: Laid, found: Thing, last: bool,
     path, kept = laid.path, beside(laid.path, "last")
     if last:
         return [("remove", kept)] if same else [("rename", kept, path)]
-    if found == laid.thing and found != known.thing:
-        return [("remove", path)]            # It was missing then.
-    return []
+    return [("remove", path)] if laid.was == MISSING and found == laid.thing else []
 
 
 def swept(laid: Laid) -> List[Tuple[str, ...]]:
@@ -229,7 +230,7 @@ def swept(laid: Laid) -> List[Tuple[str, ...]]:
     path = laid.path
     last = beside(path, "last")
     return [("remove", beside(path, "new")),
-            ("rename", last, beside(path, "changed")) if laid.changed else ("remove", last)]
+            ("rename", last, beside(path, "changed")) if laid.was == CHANGED else ("remove", last)]
 
 
 def encode(journal: Journal) -> bytes:
@@ -237,7 +238,7 @@ def encode(journal: Journal) -> bytes:
     facts = {
         "format": 1, "build": journal.build, "made": list(journal.made),
         "laid": [{"path": laid.path, "kind": laid.thing.kind, "mode": laid.thing.mode,
-                  "text": laid.thing.text, "before": laid.before, "changed": laid.changed}
+                  "text": laid.thing.text, "before": laid.before, "was": laid.was}
                  for laid in journal.laid]}
     return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode("ascii")
 
@@ -255,7 +256,7 @@ def decode(data: bytes) -> Journal:
         return Journal(
             build=str(facts["build"]), made=tuple(str(path) for path in facts["made"]),
             laid=tuple(Laid(path=str(item["path"]), before=bool(item["before"]),
-                            changed=bool(item["changed"]),
+                            was=str(item["was"]),
                             thing=Thing(kind=str(item["kind"]), mode=int(item["mode"]),
                                         text=str(item["text"])))
                        for item in facts["laid"]))

@@ -110,7 +110,13 @@ def picture(root):
 
 
 def timeless(shown):
-    """A picture of what was installed: when that was done does not matter."""
+    """A picture of what was installed: when that was done, and over what, does not matter."""
+    journal = INSTALLED[1:]
+    if journal in shown:
+        known = json.loads(shown[journal][-1].decode())
+        for laid in known["laid"]:
+            del laid["was"]
+        shown = dict(shown, **{journal: shown[journal][:4] + [known]})
     return {path: [fact for number, fact in enumerate(facts)
                    if number != 3 or os.path.basename(path).endswith("xha-before~")]
             for path, facts in shown.items()}
@@ -183,12 +189,22 @@ class Stage:
         self.old = picture(self.root)
         self.begin = self.old
         if start == "older":
-            assert run("install", self.root, self.v1)[:2] == (0, "")
-            self.begin = picture(self.root)
+            self._install_older(place)
         self._save()
         _, _, self.calls = self.must("install", self.v2)
         self.new = timeless(picture(self.root))
         self.reset()
+
+    def _install_older(self, place):
+        """An older archive, from before the host had portreserve; and a link has gone since."""
+        reserve = self.root + "/etc/portreserve"
+        write(reserve + "/xhad", "695/udp\n", 0o640)
+        self.old = picture(self.root)
+        os.rename(reserve, place + "/reserve")
+        assert run("install", self.root, self.v1)[:2] == (0, "")
+        os.rename(place + "/reserve", reserve)
+        os.unlink(self.root + STACK + "/ha_start_daemon")
+        self.begin = picture(self.root)
 
     def _save(self):
         """cp -a: hard links, times and owners too."""
@@ -530,6 +546,15 @@ def test_only_root_may_install_on_a_host_and_anybody_look(monkeypatch):
     installer._require_root("", True)
     installer._require_root("/image", False)
     assert installer._root("/") == installer._root("//tmp/..") == ""
+
+
+def test_what_comes_next_on_this_very_host_is_told():
+    class This:
+        root = ""
+    unit = [row[1] for row in installplan.FILES if "systemd" in row[1]]
+    assert "stop xen-watchdog" in installer._next(This, unit, True)[0]
+    assert "daemon-reload" in installer._next(This, unit, False)[0]
+    assert installer._next(This, [ARCHIVE], True) == []
 
 
 def test_who_may_not_write_is_told_before_anything_is_done(place, monkeypatch):

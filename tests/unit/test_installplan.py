@@ -4,7 +4,8 @@ import itertools
 import pytest
 from xha import installplan
 from xha.errors import ExitCode, FormatError, XhaError
-from xha.installplan import ABSENT, FILE, LINK, NOTHING, OTHER, Journal, Laid, Thing, beside
+from xha.installplan import (ABSENT, AS_LAID, CHANGED, FILE, LINK, MISSING, NOTHING, OTHER,
+                             Journal, Laid, Thing, beside)
 
 PATH = installplan.STACK + "/ha_null"
 OURS = Thing(kind=LINK, mode=0, text="xha.pyz")
@@ -13,8 +14,8 @@ THEIRS = Thing(kind=FILE, mode=0o755, text="5c12" * 16)
 DIRECTORY = Thing(kind=OTHER, mode=0, text="")
 
 
-def laid(thing=OURS, before=True, changed=False):
-    return Laid(path=PATH, thing=thing, before=before, changed=changed)
+def laid(thing=OURS, before=True, was=AS_LAID):
+    return Laid(path=PATH, thing=thing, before=before, was=was)
 
 
 def journal(*names, made=()):
@@ -22,25 +23,25 @@ def journal(*names, made=()):
 
 
 INSTALLS = [
-    # known            found     switch  keep      before  changed  why
-    (None,             NOTHING,  True,   "",       False,  False,   "nothing was there"),
-    (None,             THEIRS,   True,   "before", True,   False,   "the original is kept"),
-    (None,             OURS,     True,   "before", True,   False,   "made by hand: kept too"),
-    (laid(),           OURS,     False,  "",       True,   False,   "a second install"),
-    (laid(OLDER),      OLDER,    True,   "last",   True,   False,   "a newer one, over the first"),
-    (laid(OLDER, False), OLDER,  True,   "last",   False,  False,   "a newer one over nothing"),
-    (laid(),           NOTHING,  True,   "",       True,   False,   "somebody removed it"),
-    (laid(),           THEIRS,   True,   "last",   True,   True,    "somebody changed it"),
-    (laid(changed=True), OURS,   False,  "",       True,   False,   "a change is told of once"),
+    # known            found     switch  keep      before  was        why
+    (None,             NOTHING,  True,   "",       False,  AS_LAID,   "nothing was there"),
+    (None,             THEIRS,   True,   "before", True,   AS_LAID,   "the original is kept"),
+    (None,             OURS,     True,   "before", True,   AS_LAID,   "made by hand: kept too"),
+    (laid(),           OURS,     False,  "",       True,   AS_LAID,   "a second install"),
+    (laid(OLDER),      OLDER,    True,   "last",   True,   AS_LAID,   "a newer one"),
+    (laid(OLDER, False), OLDER,  True,   "last",   False,  AS_LAID,   "a newer one, on nothing"),
+    (laid(),           NOTHING,  True,   "",       True,   MISSING,   "somebody removed it"),
+    (laid(),           THEIRS,   True,   "last",   True,   CHANGED,   "somebody changed it"),
+    (laid(was=CHANGED), OURS,    False,  "",       True,   AS_LAID,   "a change is told of once"),
 ]
 
 
-@pytest.mark.parametrize("known, found, switch, keep, before, changed, why", INSTALLS,
+@pytest.mark.parametrize("known, found, switch, keep, before, was, why", INSTALLS,
                          ids=[row[-1] for row in INSTALLS])
-def test_what_an_install_does_with_a_name(known, found, switch, keep, before, changed, why):
+def test_what_an_install_does_with_a_name(known, found, switch, keep, before, was, why):
     step, = installplan.plan({PATH: OURS}, {PATH: found}, journal(known) if known else None)
     assert (step.switch, step.keep) == (switch, keep)
-    assert step.laid == laid(OURS, before, changed)
+    assert step.laid == laid(OURS, before, was)
 
 
 @pytest.mark.parametrize("known", [None, journal(laid())])
@@ -56,8 +57,7 @@ def test_a_name_that_is_wanted_no_more_stays_known():
     assert (step.switch, step.laid) == (False, laid())
 
 
-BEFORE, CHANGED = beside(PATH, "before"), beside(PATH, "changed")
-LAST = beside(PATH, "last")
+BEFORE, LAST, ASIDE = (beside(PATH, role) for role in ("before", "last", "changed"))
 
 UNDONE = [
     # before  found     kept   same   then                                             why
@@ -65,11 +65,11 @@ UNDONE = [
     (True,    THEIRS,   True,  True,  [("remove", BEFORE)],                  "kept, not switched"),
     (True,    THEIRS,   False, False, [],                              "not begun, or done"),
     (True,    NOTHING,  True,  False, [("rename", BEFORE, PATH)],           "ours was removed"),
-    (True,    DIRECTORY, True, False, [("rename", PATH, CHANGED), ("rename", BEFORE, PATH)],
+    (True,    DIRECTORY, True, False, [("rename", PATH, ASIDE), ("rename", BEFORE, PATH)],
      "somebody changed ours"),
     (False,   OURS,     False, False, [("remove", PATH)],                    "on nothing"),
     (False,   NOTHING,  False, False, [],                              "not begun, or done"),
-    (False,   THEIRS,   False, False, [("rename", PATH, CHANGED)],     "changed, on nothing"),
+    (False,   THEIRS,   False, False, [("rename", PATH, ASIDE)],     "changed, on nothing"),
 ]
 
 
@@ -80,19 +80,22 @@ def test_how_a_name_is_put_back(before, found, kept, same, then, why):
 
 
 TAKEN_BACK = [
-    # found     last   same   then                          why
-    (OLDER,     True,  True,  [("remove", LAST)],           "kept, not switched"),
-    (OURS,      True,  False, [("rename", LAST, PATH)],     "switched"),
-    (OLDER,     False, False, [],                           "not begun, or taken back"),
-    (OURS,      False, False, [("remove", PATH)],           "it was missing before"),
-    (NOTHING,   False, False, [],                           "it was missing, and is"),
+    # found     was       last   same   then                          why
+    (OLDER,     AS_LAID,  True,  True,  [("remove", LAST)],           "kept, not switched"),
+    (OURS,      AS_LAID,  True,  False, [("rename", LAST, PATH)],     "switched"),
+    (OLDER,     AS_LAID,  False, False, [],                           "not begun, or taken back"),
+    (OURS,      AS_LAID,  False, False, [],                           "the same in both"),
+    (THEIRS,    CHANGED,  True,  True,  [("remove", LAST)],           "changed, not switched"),
+    (OURS,      CHANGED,  True,  False, [("rename", LAST, PATH)],     "changed, switched"),
+    (OURS,      MISSING,  False, False, [("remove", PATH)],           "it was missing before"),
+    (NOTHING,   MISSING,  False, False, [],                           "it was missing, and is"),
 ]
 
 
-@pytest.mark.parametrize("found, last, same, then, why", TAKEN_BACK,
+@pytest.mark.parametrize("found, was, last, same, then, why", TAKEN_BACK,
                          ids=[row[-1] for row in TAKEN_BACK])
-def test_how_an_older_installation_comes_back(found, last, same, then, why):
-    assert installplan.taken_back(laid(), laid(OLDER), found, last, same) == then
+def test_how_an_older_installation_comes_back(found, was, last, same, then, why):
+    assert installplan.taken_back(laid(was=was), found, last, same) == then
 
 
 def test_whatever_is_undone_is_undone_once():
@@ -120,7 +123,7 @@ def test_whatever_is_undone_is_undone_once():
 def test_what_a_change_left_is_swept_to_where_it_is_kept():
     new = beside(PATH, "new")
     assert installplan.swept(laid()) == [("remove", new), ("remove", LAST)]
-    assert installplan.swept(laid(changed=True)) == [("remove", new), ("rename", LAST, CHANGED)]
+    assert installplan.swept(laid(was=CHANGED)) == [("remove", new), ("rename", LAST, ASIDE)]
 
 
 def test_no_program_of_dom0_reads_what_is_kept():
@@ -130,7 +133,7 @@ def test_no_program_of_dom0_reads_what_is_kept():
 
 
 def test_a_journal_is_read_as_it_was_written():
-    written = journal(laid(), laid(THEIRS, False, True), made=["/etc/x", "/etc/x/y"])
+    written = journal(laid(), laid(THEIRS, False, MISSING), made=["/etc/x", "/etc/x/y"])
     assert installplan.decode(installplan.encode(written)) == written
 
 
