@@ -12,7 +12,7 @@ import xha
 from xha import cli, client, ctlformat, daemonlock, usage
 from xha.ctlformat import Reply
 from xha.errors import ExitCode, XhaError
-from xha.options import DaemonOptions, report
+from xha.options import HOOKS, DaemonOptions, hooks, report
 from xha.paths import CONFIG_FILE, Paths
 
 Arguments = Dict[str, Any]
@@ -202,7 +202,7 @@ def _daemon_options(arguments: Arguments) -> DaemonOptions:
                        "--report-fd={}: expected the number of a descriptor".format(number))
     return DaemonOptions(
         config=arguments.get("--config") or CONFIG_FILE, paths=paths_of(arguments),
-        fence_command=arguments.get("--fence-command") or "",
+        fence_command=arguments.get("--fence-command") or "", hooks=hooks(arguments),
         require_realtime=bool(arguments.get("--require-realtime")),
         enable_faults=bool(arguments.get("--enable-faults")),
         fault_points=tuple(arguments["FAULT"]), report_fd=int(number))
@@ -216,7 +216,7 @@ def _start_daemon(arguments: Arguments) -> int:
 def _spoken(arguments: Arguments) -> List[str]:
     """The options of start-daemon that it hands on to `daemon`."""
     words = []  # type: List[str]
-    for option in ("--run-dir", "--fence-command"):
+    for option in ("--run-dir", "--fence-command") + tuple(row[0] for row in HOOKS.values()):
         if arguments[option]:
             words.append("{}={}".format(option, arguments[option]))
     words += [option for option in ("--require-realtime", "--enable-faults") if arguments[option]]

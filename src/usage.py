@@ -154,6 +154,10 @@ a daemon that died armed still run, for then this host is about to be reset.
 
 Options:
   --fence-command=COMMAND  what a host without Xen runs to reset itself
+  --health-check=COMMAND   instead of /opt/xensource/libexec/xapi-health-check
+                           (also: XHA_HEALTH_CHECK in the environment)
+  --restart-xapi=COMMAND   instead of `systemctl restart xapi.service` (XHA_RESTART_XAPI)
+  --license-check=COMMAND  instead of /opt/xensource/libexec/xha-lc (XHA_LICENSE_CHECK)
   --require-realtime       fail where real-time privileges are missing
   --enable-faults          let `fault` set fault points; implied by any FAULT""",
     "stop-daemon": """Stop the daemon and wait until it is gone.
@@ -171,6 +175,10 @@ Usage: xha.pyz daemon [options] [FAULT ...]
 
 Options:
   --fence-command=COMMAND  what a host without Xen runs to reset itself
+  --health-check=COMMAND   instead of /opt/xensource/libexec/xapi-health-check
+                           (also: XHA_HEALTH_CHECK in the environment)
+  --restart-xapi=COMMAND   instead of `systemctl restart xapi.service` (XHA_RESTART_XAPI)
+  --license-check=COMMAND  instead of /opt/xensource/libexec/xha-lc (XHA_LICENSE_CHECK)
   --require-realtime       fail where real-time privileges are missing
   --enable-faults          let `fault` set fault points; implied by any FAULT
   --report-fd=NUMBER       descriptor that gets the reason of a failed start [default: -1];

@@ -14,18 +14,19 @@ from xha import catalogue
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", "snapshot",
-              "config", "plainxml", "timing", "catalogue"}
+              "config", "plainxml", "timing", "catalogue", "child"}
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
         "ruletwo", "startfacts", "echoes", "rest"}
+HEALTH = {"xapihealth"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
-          "faultpoints"}
-PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lifecycle", "node",
-           "options", "report", "service", "sfadmin", "sfdump", "usage",
+          "faultpoints", "xapimonitor"}
+PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
+           "lifecycle", "node", "options", "report", "service", "sfadmin", "sfdump", "usage",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
            "simulate", "simcampaign"}
@@ -38,15 +39,18 @@ SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "si
              "simxhad", "simxhadshared", "simxhaddisk", "simxhadstart", "simxhadfault",
              "simxhadlock"}
 
+PURE = VOCABULARY | CORE | HEALTH | FORMATS | SIMULATOR
+
 # layer       may import                                   because
 LAYERS = [
     (VOCABULARY, VOCABULARY, "the vocabulary is what all others are said in"),
     (CORE, VOCABULARY | CORE, "the core decides; it must run where no device is"),
+    (HEALTH, VOCABULARY | HEALTH, "it decides about this host alone, and asks nobody"),
     (FORMATS, VOCABULARY | FORMATS, "bytes are bytes, whoever carries them"),
     (SHELLS, VOCABULARY | FORMATS | SHELLS, "a shell acts; it never decides"),
     (SIMULATOR, VOCABULARY | CORE | FORMATS | {"node"} | SIMULATOR,
      "the simulator is the world; it touches none"),
-    (PROGRAM, VOCABULARY | CORE | FORMATS | SHELLS | SIMULATOR | PROGRAM,
+    (PROGRAM, VOCABULARY | CORE | HEALTH | FORMATS | SHELLS | SIMULATOR | PROGRAM,
      "here all of them meet"),
 ]
 
@@ -118,7 +122,7 @@ def where(path, node):
 
 
 def test_every_module_has_its_room():
-    known = VOCABULARY | CORE | FORMATS | SHELLS | SIMULATOR | PROGRAM
+    known = VOCABULARY | CORE | HEALTH | FORMATS | SHELLS | SIMULATOR | PROGRAM
     assert not {room(path) for path in ROOMS} - known - {"__main__"}
     assert len(known) == sum(len(layer) for layer, _, _ in LAYERS), "one room, one layer"
 
@@ -130,7 +134,7 @@ def test_a_layer_imports_only_what_it_may_know(layer, allowed, why):
         assert not ours - allowed - ({"_build"} if layer is PROGRAM else set()), (path, why)
 
 
-@pytest.mark.parametrize("path", rooms_of(VOCABULARY | CORE | FORMATS | SIMULATOR), ids=room)
+@pytest.mark.parametrize("path", rooms_of(PURE), ids=room)
 def test_a_module_that_decides_or_encodes_touches_nothing_outside(path):
     tree = tree_of(path)
     used = {name.split(".")[0] for name in imports(tree)} - EXCEPTIONS.get(room(path), set())
@@ -141,7 +145,7 @@ def test_a_module_that_decides_or_encodes_touches_nothing_outside(path):
             assert node.func.id not in forbidden, where(path, node)
 
 
-@pytest.mark.parametrize("path", rooms_of(VOCABULARY | CORE | FORMATS | SIMULATOR), ids=room)
+@pytest.mark.parametrize("path", rooms_of(PURE), ids=room)
 def test_nothing_depends_on_the_order_of_a_set(path):
     for node in ast.walk(tree_of(path)):
         if not isinstance(node, (ast.For, ast.comprehension)):

@@ -1,0 +1,74 @@
+"""The health of this host, as the daemon's loop sees it: spec 8.
+
+Brings together what decides (``xapihealth``) and what acts
+(``xapimonitor``), gives the core its events, and the views what the core
+does not know.  Nothing here waits.
+"""
+
+from typing import Callable, Dict, List
+
+from xha import events, xapihealth
+from xha.actions import Log
+from xha.child import Job, Work
+from xha.config import Config
+from xha.meter import Meter
+from xha.snapshot import Snapshot
+from xha.xapihealth import XapiHealth
+from xha.xapimonitor import XapiMonitor
+
+
+class Health:
+    """What watches this host for one daemon."""
+
+    def __init__(self, settings: Config, hooks: Dict[Work, str], now_ms: Callable[[], int],
+                 say: Callable[[Log], None]) -> None:
+        """Start the thread of the monitor: before the daemon raises its priority.
+
+        Args:
+            hooks: command lines, of which each can be split.
+            now_ms: this host's monotonic clock, ms, callable from any thread.
+        """
+        self._now_ms = now_ms
+        self._say = say
+        self._xapi = XapiHealth(settings.common)
+        self._monitor = XapiMonitor(hooks, now_ms)
+        self._xapi_meter = Meter()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when ``turn`` has something to do."""
+        return self._monitor.fileno()
+
+    def turn(self, online: bool, step: Callable[[events.Event], None]) -> None:
+        """Do what is due; ``step`` tells the core.  ``online``: this host is a member."""
+        if self._monitor.death:
+            # As with every thread: a bug ends the daemon, and no watchdog is touched.
+            raise AssertionError(self._monitor.death)
+        for ended in self._monitor.results():
+            if ended.work is Work.CHECK and ended.good:
+                self._xapi_meter.note(ended.duration_ms)
+            self._grant(self._xapi.ended(self._now_ms(), ended), step)
+        self._grant(self._xapi.step(self._now_ms(), online), step)
+
+    def complete(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot of the core, with what is known here."""
+        left, more_in_ms = self._xapi.attempts_left(snapshot.at_ms)
+        return snapshot._replace(
+            xapi_latency=self._xapi_meter.read(), xapi_restarts_left=left,
+            xapi_restarts_more_in_ms=more_in_ms)
+
+    def begin_extremes(self) -> None:
+        """xapi has asked: its largest and smallest latencies begin anew (spec 6)."""
+        self._xapi_meter.reset()
+
+    def abandon(self) -> None:
+        """The daemon ends; nobody is waited for."""
+        self._monitor.abandon()
+
+    def _grant(self, wishes: List[xapihealth.Wish], step: Callable[[events.Event], None]) -> None:
+        for wish in wishes:
+            if isinstance(wish, Job):
+                self._monitor.submit(wish)
+            elif isinstance(wish, Log):
+                self._say(wish)
+            else:
+                step(wish)
