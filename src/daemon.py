@@ -32,9 +32,10 @@ import time
 import traceback
 from typing import Iterable, Set, Tuple
 
-from xha import __version__, actions, config, configfile, events, faultpoints, nic
-from xha import realtime, sfdevice, statefile, syslogger, timing
+from xha import __version__, actions, config, configfile, events, faultpoints, licensehook
+from xha import nic, realtime, sfdevice, statefile, syslogger, timing
 from xha.actions import Watchdog, log
+from xha.child import Work
 from xha.control import ControlServer
 from xha.errors import ExitCode, XhaError
 from xha.faultpoints import FaultPoints
@@ -86,6 +87,8 @@ def run(options: DaemonOptions) -> int:
             addresses=[host.address for host in settings.common.hosts],
             foreground=options.report_fd < 0)
         logger.start()
+        licensehook.check(options.hooks[Work.LICENSE],
+                          settings.common.xapi_license_timeout_ms, now_ms)
         daemon = _Daemon(options, settings, logger)
         daemon.start()
     except XhaError as error:

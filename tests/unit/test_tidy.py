@@ -24,7 +24,7 @@ FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
-          "faultpoints", "xapimonitor"}
+          "faultpoints", "xapimonitor", "licensehook"}
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
            "lifecycle", "node", "options", "report", "service", "sfadmin", "sfdump", "usage",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",

@@ -18,7 +18,8 @@ from rig.namespaces import Door, Result, RigError
 #: What xapi gives its scripts: no locale, no HOME.  Source: spec 6.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
                # There is no xapi here; tests of its health name their own.
-               "XHA_HEALTH_CHECK": "true", "XHA_RESTART_XAPI": "false"}
+               "XHA_HEALTH_CHECK": "true", "XHA_RESTART_XAPI": "false",
+               "XHA_LICENSE_CHECK": "/nowhere/xha-lc"}
 
 FENCED = -signal.SIGABRT            # Watchdog mode NONE: a fence ends with SIGABRT's status.
 KILLED = -signal.SIGKILL
@@ -29,6 +30,9 @@ PARAMETERS = {
     "Wh": "HeartbeatWatchdogTimeout", "Ws": "StateFileWatchdogTimeout",
     "Tboot": "BootJoinTimeout", "Tenable": "EnableJoinTimeout",
 }
+PARAMETERS.update((name, name) for name in (
+    "XapiHealthCheckInterval", "XapiHealthCheckTimeout", "XapiRestartAttempts",
+    "XapiRestartTimeout", "XapiLicenseCheckTimeout"))
 SETTINGS = {"t1": 1, "T1": 5, "t2": 1, "T2": 5, "Wh": 5, "Ws": 8, "Tboot": 45, "Tenable": 20}
 GENERATION_UUID = "0f0f0f0f-aaaa-4bbb-8ccc-00000000d00d"
 
