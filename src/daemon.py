@@ -132,7 +132,7 @@ class _Daemon(World):
             self.say(log("fault-points-enabled"))
         self._worker = statefile.StateFileWorker(
             local.statefile, len(common.hosts), now_ms, self._faults)
-        self._health = Health(settings, options.hooks, now_ms, self.say)
+        self._health = Health(settings, options.hooks, options.paths, now_ms, self.say)
         self._say_all(realtime.raise_priority(options.require_realtime))
         if options.require_realtime:
             self._say_all(realtime.lock_memory(required=True))
@@ -141,7 +141,7 @@ class _Daemon(World):
         self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
-            weight=1, offset_ms=lambda: random.randint(
+            weight=self._health.first_weight(), offset_ms=lambda: random.randint(
                 -timing.CYCLE_OFFSET_MS, timing.CYCLE_OFFSET_MS))
         self._node = Node(settings, self._core, self)
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

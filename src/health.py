@@ -7,21 +7,27 @@ does not know.  Nothing here waits.
 
 from typing import Callable, Dict, List
 
-from xha import events, xapihealth
-from xha.actions import Log
+from xha import events, hostweight, xapihealth
+from xha.actions import Log, log
 from xha.child import Job, Work
 from xha.config import Config
+from xha.errors import XhaError
 from xha.meter import Meter
+from xha.paths import Paths
 from xha.snapshot import Snapshot
 from xha.xapihealth import XapiHealth
 from xha.xapimonitor import XapiMonitor
 
 
+#: How long the start waits while the weight file is being written, s.
+_WEIGHT_PATIENCE_S = 2.0
+
+
 class Health:
     """What watches this host for one daemon."""
 
-    def __init__(self, settings: Config, hooks: Dict[Work, str], now_ms: Callable[[], int],
-                 say: Callable[[Log], None]) -> None:
+    def __init__(self, settings: Config, hooks: Dict[Work, str], paths: Paths,
+                 now_ms: Callable[[], int], say: Callable[[Log], None]) -> None:
         """Start the thread of the monitor: before the daemon raises its priority.
 
         Args:
@@ -30,6 +36,7 @@ class Health:
         """
         self._now_ms = now_ms
         self._say = say
+        self._weight_file = paths.weight
         self._xapi = XapiHealth(settings.common)
         self._monitor = XapiMonitor(hooks, now_ms)
         self._xapi_meter = Meter()
@@ -48,6 +55,27 @@ class Health:
                 self._xapi_meter.note(ended.duration_ms)
             self._grant(self._xapi.ended(self._now_ms(), ended), step)
         self._grant(self._xapi.step(self._now_ms(), online), step)
+
+    def first_weight(self) -> int:
+        """The weight of this host at its start; 1 when the file cannot be read."""
+        try:
+            return hostweight.weight_of(hostweight.read(self._weight_file, _WEIGHT_PATIENCE_S))
+        except XhaError as error:
+            self._say(log("weight-file-bad", reason=str(error)))
+            return 1
+
+    def reload_weight(self, step: Callable[[events.Event], None]) -> None:
+        """Read the weight file again and tell the core.
+
+        Raises:
+            XhaError: see ``hostweight.read``; the weight stays as it was.
+        """
+        try:
+            classes = hostweight.read(self._weight_file)
+        except XhaError as error:
+            self._say(log("weight-file-bad", reason=str(error)))
+            raise
+        step(events.WeightChanged(weight=hostweight.weight_of(classes)))
 
     def complete(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot of the core, with what is known here."""

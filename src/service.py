@@ -96,6 +96,7 @@ class Service:
                 ticket=request.ticket, pool_state=PoolState[request.arguments[0].upper()])),
             "set-excluded": lambda request: self._node.step(events.ExcludedRequested(
                 ticket=request.ticket, excluded=request.arguments[0] == "1")),
+            "reload-host-weight": self._reload_weight,
             "fault": self._fault,
         }
 
@@ -111,6 +112,13 @@ class Service:
             core.statefile_meter.reset()
             core.heartbeat_meter.reset()
             self._health.begin_extremes()
+
+    def _reload_weight(self, request: Request) -> None:
+        try:
+            self._health.reload_weight(self._node.step)
+            self._reply(request)
+        except XhaError as error:
+            self._reply(request, err=str(error) + "\n", code=error.code)
 
     def _fault(self, request: Request) -> None:
         try:

@@ -8,8 +8,9 @@ from test_report import snapshot
 from xha import config, options
 from xha.child import Work
 from xha.errors import ExitCode, XhaError
-from xha.events import FenceRequested, XapiChanged
+from xha.events import FenceRequested, WeightChanged, XapiChanged
 from xha.health import Health
+from xha.paths import Paths
 
 CONFIG = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures",
                       "xhad_host0.conf")
@@ -31,7 +32,7 @@ def loop_of():
 class Loop:
     """The daemon's loop, with a clock that the test turns and a core that only listens."""
 
-    def __init__(self, check, restart="false", **changes):
+    def __init__(self, check, restart="false", run_dir="", **changes):
         settings = config.load(CONFIG)
         self.settings = settings._replace(common=settings.common._replace(
             heartbeat_interval_ms=1000, **changes))
@@ -39,7 +40,7 @@ class Loop:
         self.events = []
         self.said = []
         self.health = Health(self.settings, {Work.CHECK: check, Work.RESTART: restart},
-                             self.now_ms, self.said.append)
+                             Paths(run_dir or "/nowhere"), self.now_ms, self.said.append)
 
     def now_ms(self):
         return int(time.monotonic() * 1000) + self.ahead_ms
@@ -124,3 +125,27 @@ def test_what_is_no_command_line_is_refused_before_it_is_needed(line):
     with pytest.raises(XhaError) as refused:
         options.hooks({"--restart-xapi": line})
     assert refused.value.code == ExitCode.INVALID_PARAMETER
+
+
+# The weights
+
+def test_the_weights_are_read_at_the_start_and_when_told(loop_of, tmp_path):
+    weights = tmp_path / "xhad.weight"
+    loop = loop_of("true", run_dir=str(tmp_path))
+    assert loop.health.first_weight() == 1
+    weights.write_text("vm 5\n")
+    assert loop.health.first_weight() == 6
+    loop.health.reload_weight(loop.events.append)
+    assert loop.events == [WeightChanged(weight=6)] and loop.said == []
+
+
+def test_weights_that_cannot_be_read_are_said_and_the_host_counts_1_or_as_before(
+        loop_of, tmp_path):
+    (tmp_path / "xhad.weight").write_text("vm many\n")
+    loop = loop_of("true", run_dir=str(tmp_path))
+    assert loop.health.first_weight() == 1
+    assert loop.names() == ["weight-file-bad"]
+    with pytest.raises(XhaError) as refused:
+        loop.health.reload_weight(loop.events.append)
+    assert refused.value.code == ExitCode.SYSTEM_ERROR
+    assert loop.events == [] and loop.names() == ["weight-file-bad"] * 2

@@ -24,9 +24,11 @@ FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
-          "faultpoints", "xapimonitor", "licensehook"}
+          "faultpoints", "xapimonitor", "licensehook",
+          "hostweight"}
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
-           "lifecycle", "node", "options", "report", "service", "sfadmin", "sfdump", "usage",
+           "lifecycle", "node", "options", "oldnames", "report", "service",
+           "sfadmin", "sfdump", "usage",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
            "simulate", "simcampaign"}
