@@ -1,14 +1,16 @@
 """The health of this host, as the daemon's loop sees it: spec 8.
 
-Brings together what decides (``xapihealth``) and what acts
-(``xapimonitor``), gives the core its events, and the views what the core
-does not know.  Nothing here waits.
+Brings together what decides (``xapihealth``, ``bondhealth``) and what acts
+(``xapimonitor``, ``bondmonitor``, ``hostweight``), gives the core its events,
+and the views what the core does not know.  Nothing here waits, but for the
+weight file at the start.
 """
 
 from typing import Callable, Dict, List
 
-from xha import events, hostweight, xapihealth
+from xha import bondmonitor, events, hostweight, xapihealth
 from xha.actions import Log, log
+from xha.bondhealth import BondHealth
 from xha.child import Job, Work
 from xha.config import Config
 from xha.errors import XhaError
@@ -40,6 +42,8 @@ class Health:
         self._xapi = XapiHealth(settings.common)
         self._monitor = XapiMonitor(hooks, now_ms)
         self._xapi_meter = Meter()
+        self._bond_name = settings.local.physical_interface
+        self._bond = BondHealth(self._bond_name)
 
     def fileno(self) -> int:
         """A descriptor that is readable when ``turn`` has something to do."""
@@ -55,6 +59,9 @@ class Health:
                 self._xapi_meter.note(ended.duration_ms)
             self._grant(self._xapi.ended(self._now_ms(), ended), step)
         self._grant(self._xapi.step(self._now_ms(), online), step)
+        if self._bond.due(self._now_ms()):
+            for message in self._bond.look(bondmonitor.read(self._bond_name)):
+                self._say(message)
 
     def first_weight(self) -> int:
         """The weight of this host at its start; 1 when the file cannot be read."""
@@ -82,7 +89,7 @@ class Health:
         left, more_in_ms = self._xapi.attempts_left(snapshot.at_ms)
         return snapshot._replace(
             xapi_latency=self._xapi_meter.read(), xapi_restarts_left=left,
-            xapi_restarts_more_in_ms=more_in_ms)
+            xapi_restarts_more_in_ms=more_in_ms, bond_error=self._bond.error)
 
     def begin_extremes(self) -> None:
         """xapi has asked: its largest and smallest latencies begin anew (spec 6)."""

@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from rig.host import FENCED
 
 #: xapi's settings for all of these: a check each second, 2 s long at most; t1 is 1 s.
@@ -184,3 +186,70 @@ def test_a_host_without_a_licence_is_not_started_and_says_so_with_5(pool_of):
     assert host.command("start-daemon", *options).code == 0
     host.must("disarm-fencing")
     host.must("stop-daemon")
+
+
+# The weights
+
+def test_a_heavy_host_outlives_two_light_ones(pool_of):
+    """2 | 1, and the one counts more: what xapi's weights are for."""
+    pool = pool_of(3)
+    heavy = pool.hosts[2]
+    # Before the daemon is there: 0, and read at its start.
+    assert heavy.command("ha_set_host_weight", "vm", "4").code == 0
+    pool.form()
+    assert facts(heavy)["hosts"][2]["weight"] == 5
+    heavy.must("set-host-weight", "vm", "9")
+    heavy.must("set-host-weight", "storage", "1")
+    assert "Weight of this host will be 11." in heavy.log()
+    with open(heavy.path("/run/xhad.weight"), "a") as file:
+        file.write("torn")
+    refused = heavy.command("reload-host-weight")
+    assert refused.code == 2 and "line 3" in refused.err
+    assert "[weight-file-bad]" in heavy.log()
+    pool.network.part([0, 1], [2])
+    for light in pool.hosts[:2]:
+        assert light.daemon.wait(60) == FENCED
+    pool.wait_live([2], [2], 60)
+    assert facts(heavy)["hosts"][2]["weight"] == 11
+
+
+# The bond
+
+def test_links_of_a_bond_that_are_pulled_are_said_and_warned_of(pool_of):
+    pool = pool_of(1)
+    pool.initialise()
+    host = pool.hosts[0]
+    made = host.door.run(["ip", "link", "add", "bond0", "type", "bond", "mode", "active-backup",
+                          "miimon", "100"])
+    if made.code != 0:
+        pytest.skip("this kernel has no bonding driver: " + made.err.strip())
+    for link in ("0", "1"):
+        host.door.must("ip", "link", "add", "link" + link, "type", "veth", "peer", "name",
+                       "port" + link)
+        host.door.must("ip", "link", "set", "link" + link, "master", "bond0")
+        host.door.must("ip", "link", "set", "port" + link, "up")
+    host.door.must("ip", "link", "set", "bond0", "up")
+    host.write_config(bond="bond0")
+    since = pool.start([0])
+    pool.wait_live([0], [0], 30, since)
+    wait_for(lambda: "[bond-good]" in host.log())
+    for link, message in (("0", "[bond-degraded]"), ("1", "[bond-error]")):
+        host.door.must("ip", "link", "set", "port" + link, "down")
+        wait_for(lambda: message in host.log())
+        assert facts(host)["warnings"]["network_bonding_error"]
+    for link in ("0", "1"):
+        host.door.must("ip", "link", "set", "port" + link, "up")
+    wait_for(lambda: host.log().count("[bond-good]") == 2)
+    assert not facts(host)["warnings"]["network_bonding_error"]
+
+
+def test_a_heartbeat_interface_that_is_no_bond_is_said_once(pool_of):
+    pool = pool_of(1)
+    pool.initialise()
+    host = pool.hosts[0]
+    host.write_config(bond="eth0")
+    since = pool.start([0])
+    pool.wait_live([0], [0], 30, since)
+    time.sleep(11)
+    assert host.log().count("[bond-absent]") == 1
+    assert not facts(host)["warnings"]["network_bonding_error"]

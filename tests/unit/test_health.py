@@ -5,7 +5,7 @@ import time
 import pytest
 
 from test_report import snapshot
-from xha import config, options
+from xha import bondhealth, bondmonitor, config, options
 from xha.child import Work
 from xha.errors import ExitCode, XhaError
 from xha.events import FenceRequested, WeightChanged, XapiChanged
@@ -32,9 +32,10 @@ def loop_of():
 class Loop:
     """The daemon's loop, with a clock that the test turns and a core that only listens."""
 
-    def __init__(self, check, restart="false", run_dir="", **changes):
+    def __init__(self, check, restart="false", run_dir="", bond="", **changes):
         settings = config.load(CONFIG)
-        self.settings = settings._replace(common=settings.common._replace(
+        self.settings = settings._replace(
+            local=settings.local._replace(physical_interface=bond), common=settings.common._replace(
             heartbeat_interval_ms=1000, **changes))
         self.ahead_ms = 0
         self.events = []
@@ -149,3 +150,20 @@ def test_weights_that_cannot_be_read_are_said_and_the_host_counts_1_or_as_before
         loop.health.reload_weight(loop.events.append)
     assert refused.value.code == ExitCode.SYSTEM_ERROR
     assert loop.events == [] and loop.names() == ["weight-file-bad"] * 2
+
+
+# The bond
+
+def test_the_loop_looks_at_the_bond_and_warns_xapi(loop_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(bondmonitor, "FOLDER", str(tmp_path))
+    text = "MII Status: up\nSlave Interface: eth0\nMII Status: {}\n"
+    (tmp_path / "bond0").write_text(text.format("down"))
+    loop = loop_of("true", bond="bond0")
+    loop.turn(online=False)
+    assert loop.names() == ["bond-degraded"] and loop.complete().bond_error
+    (tmp_path / "bond0").write_text(text.format("up"))
+    loop.turn(online=False)
+    assert loop.complete().bond_error, "not looked at before it is due"
+    loop.ahead_ms += bondhealth.INTERVAL_MS
+    loop.turn(online=False)
+    assert loop.names() == ["bond-degraded", "bond-good"] and not loop.complete().bond_error

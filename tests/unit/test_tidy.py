@@ -19,13 +19,13 @@ CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
         "ruletwo", "startfacts", "echoes", "rest"}
-HEALTH = {"xapihealth"}
+HEALTH = {"xapihealth", "bondhealth"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
           "faultpoints", "xapimonitor", "licensehook",
-          "hostweight"}
+          "hostweight", "bondmonitor"}
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
            "lifecycle", "node", "options", "oldnames", "report", "service",
            "sfadmin", "sfdump", "usage",

@@ -139,7 +139,8 @@ class Host:
         return self.path("/run/xha/control")
 
     def write_config(self, **changes: Any) -> None:
-        """Write xhad.conf: settings by their short names; ``statefile``, ``watchdog``."""
+        """Write xhad.conf: settings by their short names; ``statefile``, ``watchdog``,
+        ``bond``."""
         parts = self._parts
         settings = dict(parts.settings)
         settings.update({name: value for name, value in changes.items() if name in PARAMETERS})
@@ -154,11 +155,13 @@ class Host:
                 "<common-config>\n<GenerationUUID>{}</GenerationUUID>\n<UDPport>{}</UDPport>\n"
                 "{}<parameters>\n{}</parameters>\n</common-config>\n"
                 "<local-config><localhost>\n<HostID>{}</HostID>\n"
-                "<HeartbeatInterface>eth0</HeartbeatInterface>\n<StateFile>{}</StateFile>\n"
+                "<HeartbeatInterface>eth0</HeartbeatInterface>\n"
+                "<HeartbeatPhysicalInterface>{}</HeartbeatPhysicalInterface>\n"
+                "<StateFile>{}</StateFile>\n"
                 "<WatchdogMode>{}</WatchdogMode>\n</localhost></local-config>\n"
                 "</xhad-config>\n".format(
                     GENERATION_UUID, network.UDP_PORT, hosts, parameters, uuid(self.index),
-                    changes.get("statefile", self.statefile),
+                    changes.get("bond", ""), changes.get("statefile", self.statefile),
                     changes.get("watchdog", parts.watchdog)))
 
     def log(self) -> str:
