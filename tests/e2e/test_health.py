@@ -152,6 +152,42 @@ def test_a_xapi_that_works_after_its_restart_stays_and_the_spent_attempt_is_seen
     assert os.path.exists(broken)
 
 
+def test_a_check_whose_very_file_hangs_holds_up_neither_heartbeats_nor_clients(pool_of):
+    """The disk of dom0 hangs, and with it the start of any program.  Source: spec 8, "Nothing
+    of this ever blocks heartbeats or the State-File"."""
+    pool = pool_of(3)
+    hooks = Hooks(pool.hosts[1], XapiHealthCheckTimeout=4, XapiRestartAttempts=0)
+    hooks.write("check", "exit 0")
+    pool.initialise()
+    since = time.monotonic()
+    for host in pool.hosts:
+        host.start(*(hooks.options if host.index == 1 else []))
+    pool.wait_live([0, 1, 2], [0, 1, 2], 40, since)
+    watcher, failing, leaver = pool.hosts
+    time.sleep(2)
+    # The third only lends its way to the disk.
+    leaver.must("disarm-fencing")
+    leaver.must("set-excluded", "--config=" + leaver.config)
+    assert leaver.daemon.wait(10) == 19
+    pool.wait_live([0, 1], [0, 1], 45)
+    wait_for(lambda: "[fh-ended]" in failing.log())
+    quiet = len(failing.log())
+    pool.disk.fault([2], "hang")
+    os.symlink(leaver.statefile, hooks.path("hanging"))
+    os.rename(hooks.path("hanging"), hooks.path("check"))
+    while failing.running and "[xapi-unhealthy]" not in failing.log():
+        asked_at = time.monotonic()
+        assert failing.command("host-state").out == "Online\n"
+        assert time.monotonic() - asked_at < 2.0
+        time.sleep(0.2)
+    assert failing.daemon.wait(10) == FENCED
+    assert "no end after 4" in failing.log() and "xapi-failed" in failing.log()
+    # Nobody had missed it before it fenced itself, and its own timers were never close.
+    for word in ("[watchdog-expiring]", "[fh-started]", "[statefile-slow]"):
+        assert word not in failing.log()[quiet:], word
+    pool.disk.fault([2], "ok")
+
+
 def test_a_disarmed_host_with_a_dead_xapi_is_not_reset(pool_of):
     pool, hooks = pair(pool_of)
     host = pool.hosts[1]
