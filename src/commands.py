@@ -142,8 +142,13 @@ _WEIGHT_PATIENCE_S = 3.0
 
 def _set_host_weight(arguments: Arguments) -> int:
     """Change the weight file, and tell the daemon where one runs."""
+    deadline = time.monotonic() + _WEIGHT_PATIENCE_S
     _change_weight(arguments)
     reply = _call(paths_of(arguments), "reload-host-weight")
+    while reply.code == ExitCode.TRANSIENT_ERROR and time.monotonic() < deadline:
+        # Another command of this kind has the file: the daemon does not wait for it, but we do.
+        time.sleep(0.05)
+        reply = _call(paths_of(arguments), "reload-host-weight")
     return ExitCode.SUCCESS if reply.code == ExitCode.DAEMON_NOT_PRESENT else _say(reply)
 
 

@@ -73,6 +73,8 @@ class XapiHealth:
         # What is published: since when xapi is known to fail (NEVER: not), and why.
         self._since_ms = NEVER
         self._error = ""
+        # It was said that this host fences itself.
+        self._given_up = False
         self._starts_failed = 0
         self._wishes = []  # type: List[Wish]
 
@@ -169,13 +171,15 @@ class XapiHealth:
         if self._since_ms != NEVER:
             self._wish(log("xapi-healthy"))
             self._publish(NEVER, "")
+            self._given_up = False
 
     def _failed(self, now_ms: int, ended: Ended) -> None:
         if ended.work is Work.CHECK:
-            self._wish(log("xapi-unhealthy", reason=ended.words))
             # What the check says is for xapi; where it says nothing, what became of it.
-            self._publish(now_ms if self._since_ms == NEVER else self._since_ms,
-                          (ended.text or ended.words)[:OUTPUT_MAX])
+            error = (ended.text or ended.words)[:OUTPUT_MAX]
+            if error != self._error:
+                self._wish(log("xapi-unhealthy", reason=ended.words))
+            self._publish(now_ms if self._since_ms == NEVER else self._since_ms, error)
         else:
             self._wish(log("xapi-restart-failed", reason=ended.words))
         self._attempts_ms = [at_ms for at_ms in self._attempts_ms if now_ms - at_ms < DAY_MS]
@@ -186,8 +190,10 @@ class XapiHealth:
             self._run(now_ms, _State.RESTARTING)
         else:
             announce_ms = 2 * self._common.heartbeat_interval_ms
-            self._wish(log("xapi-given-up", attempts=len(self._attempts_ms),
-                           left_ms=announce_ms))
+            if not self._given_up:
+                self._wish(log("xapi-given-up", attempts=len(self._attempts_ms),
+                               left_ms=announce_ms))
+            self._given_up = True
             self._state, self._until_ms = _State.ANNOUNCING, now_ms + announce_ms
 
     def _fence(self, now_ms: int, code: str, text: str) -> None:

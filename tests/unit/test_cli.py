@@ -433,6 +433,11 @@ def test_what_is_no_class_or_weight_is_1_and_nothing_is_written(xha, place, name
 
 
 def test_weights_that_the_daemon_does_not_take_are_the_daemons_answer(xha, monkeypatch):
-    from xha import client
-    monkeypatch.setattr(client, "call", Asked(ctlformat.Reply(3, "", "try again")))
+    from xha import client, commands
+    monkeypatch.setattr(commands, "_WEIGHT_PATIENCE_S", 0.2)
+    asked = Asked(ctlformat.Reply(3, "", "try again"))
+    monkeypatch.setattr(client, "call", asked)
     assert xha("set-host-weight", "vm", "5") == (3, "", "try again\n")
+    assert len(asked.questions) > 1, "it is asked again while another command has the file"
+    monkeypatch.setattr(client, "call", Asked(ctlformat.Reply(2, "", "line 3")))
+    assert xha("set-host-weight", "vm", "5") == (2, "", "line 3\n")

@@ -218,6 +218,23 @@ def test_a_disarmed_host_that_was_not_reset_is_checked_on_and_published_as_healt
     assert kinds(desk.end()) == ["xapi-healthy", "XapiChanged"]
 
 
+def test_what_was_said_of_a_disarmed_host_is_not_said_again_each_interval(desk):
+    desk.end(number=1)
+    desk.end(number=1)
+    for _ in range(3):
+        assert kinds(desk.step(2 * T1)) == ["FenceRequested"]
+        assert kinds(desk.step(INTERVAL)) == ["CHECK"]
+        assert desk.end(number=1) == []
+    desk.step(2 * T1)
+    desk.step(INTERVAL)
+    assert kinds(desk.end(number=1, text="worse")) == ["xapi-unhealthy", "XapiChanged"]
+    desk.step(2 * T1)
+    desk.step(INTERVAL)
+    desk.end()
+    desk.step(INTERVAL)
+    assert kinds(desk.end(number=1)) == ["xapi-unhealthy", "XapiChanged", "xapi-given-up"]
+
+
 def test_a_job_that_never_comes_back_counts_as_timed_out(desk):
     """Whoever runs it may hang in the very disk that xapi hangs in."""
     lost = desk.job
