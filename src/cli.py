@@ -41,7 +41,8 @@ HOT = {
 #: Names of links that act as the command of that name (spec 6).
 LINKS = ("ha_start_daemon", "ha_stop_daemon", "ha_query_liveset", "ha_propose_master",
          "ha_disarm_fencing", "ha_set_pool_state", "ha_set_excluded", "ha_clear_excluded",
-         "ha_null", "xhad", "calldaemon", "writestatefile", "dumpstatefile", "cleanupwatchdog")
+         "ha_set_host_weight", "ha_null", "xhad", "calldaemon", "writestatefile", "dumpstatefile",
+         "cleanupwatchdog", "weightctl")
 
 
 def main(called_as: str, argv: "List[str]") -> int:

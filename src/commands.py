@@ -9,10 +9,10 @@ import time
 from typing import Any, Callable, Dict, List, Tuple
 
 import xha
-from xha import cli, client, ctlformat, daemonlock, usage
+from xha import cli, client, ctlformat, daemonlock, oldnames, usage
 from xha.ctlformat import Reply
-from xha.errors import ExitCode, XhaError
-from xha.options import DaemonOptions, report
+from xha.errors import ExitCode, FormatError, XhaError
+from xha.options import HOOKS, DaemonOptions, hooks, report
 from xha.paths import CONFIG_FILE, Paths
 
 Arguments = Dict[str, Any]
@@ -35,7 +35,7 @@ def run(name: str, words: List[str]) -> int:
         return int(sandbox.run(words))
     if name == "ha_null":
         return ExitCode.SUCCESS
-    ours = usage.SAME_AS.get(name, name)
+    ours = oldnames.SAME_AS.get(name, name)
     if ours not in _COMMANDS and ours not in cli.HOT:
         raise XhaError(ExitCode.INVALID_PARAMETER,
                        "no such command (the commands: `xha.pyz --help`)")
@@ -136,6 +136,52 @@ def _through_daemon_or_not(arguments: Arguments, offline: str, verb: str, word: 
         time.sleep(0.1)
 
 
+#: How long a command waits while others use the weight file, s; it answers within 5 s (spec 6).
+_WEIGHT_PATIENCE_S = 3.0
+
+
+def _set_host_weight(arguments: Arguments) -> int:
+    """Change the weight file, and tell the daemon where one runs."""
+    deadline = time.monotonic() + _WEIGHT_PATIENCE_S
+    _change_weight(arguments)
+    reply = _call(paths_of(arguments), "reload-host-weight")
+    while reply.code == ExitCode.TRANSIENT_ERROR and time.monotonic() < deadline:
+        # Another command of this kind has the file: the daemon does not wait for it, but we do.
+        time.sleep(0.05)
+        reply = _call(paths_of(arguments), "reload-host-weight")
+    return ExitCode.SUCCESS if reply.code == ExitCode.DAEMON_NOT_PRESENT else _say(reply)
+
+
+def _weightctl(arguments: Arguments) -> int:
+    """The original's utility: change the weight file alone, or show it."""
+    if arguments["CLASS"] is not None:
+        _change_weight(arguments)
+        return ExitCode.SUCCESS
+    from xha import hostweight
+    classes = hostweight.read(Paths().weight, _WEIGHT_PATIENCE_S)
+    cli.say("{} 1\n".format(hostweight.NATIVE) + "".join(
+        "{} {}\n".format(one.name, one.weight) for one in classes), "")
+    return ExitCode.SUCCESS
+
+
+def _change_weight(arguments: Arguments) -> None:
+    from xha import hostweight
+    try:
+        name = hostweight.check_name(arguments["CLASS"])
+        weight = hostweight.check_weight(arguments["WEIGHT"])
+    except FormatError as error:
+        raise XhaError(ExitCode.INVALID_PARAMETER, str(error)) from error
+    paths = paths_of(arguments)
+    if os.path.dirname(paths.weight) == paths.run_dir:
+        from xha import listener
+        listener.make_directory(paths.run_dir)  # It may be set before the first daemon.
+    hostweight.set_class(paths.weight, name, weight, _WEIGHT_PATIENCE_S)
+
+
+def _reload_host_weight(arguments: Arguments) -> int:
+    return ask(paths_of(arguments), "reload-host-weight")
+
+
 def _write_statefile(arguments: Arguments) -> int:
     verbs = ("init", "active", "invalid", "exclude", "include")
     return _write_offline(next(verb for verb in verbs if arguments[verb]), arguments)
@@ -202,7 +248,7 @@ def _daemon_options(arguments: Arguments) -> DaemonOptions:
                        "--report-fd={}: expected the number of a descriptor".format(number))
     return DaemonOptions(
         config=arguments.get("--config") or CONFIG_FILE, paths=paths_of(arguments),
-        fence_command=arguments.get("--fence-command") or "",
+        fence_command=arguments.get("--fence-command") or "", hooks=hooks(arguments),
         require_realtime=bool(arguments.get("--require-realtime")),
         enable_faults=bool(arguments.get("--enable-faults")),
         fault_points=tuple(arguments["FAULT"]), report_fd=int(number))
@@ -216,7 +262,7 @@ def _start_daemon(arguments: Arguments) -> int:
 def _spoken(arguments: Arguments) -> List[str]:
     """The options of start-daemon that it hands on to `daemon`."""
     words = []  # type: List[str]
-    for option in ("--run-dir", "--fence-command"):
+    for option in ("--run-dir", "--fence-command") + tuple(row[0] for row in HOOKS.values()):
         if arguments[option]:
             words.append("{}={}".format(option, arguments[option]))
     words += [option for option in ("--require-realtime", "--enable-faults") if arguments[option]]
@@ -249,6 +295,7 @@ _CALLS = {
     "cancel_master": ("cancel-master",), "disarm_fencing": ("disarm-fencing",),
     "set_excluded": ("set-excluded", "1"), "clear_excluded": ("set-excluded", "0"),
     "pid": ("pid",), "gethoststate": ("host-state",), "buildid": ("build-id",),
+    "reload_host_weight": ("reload-host-weight",),
 }  # type: Dict[str, Tuple[str, ...]]
 
 #: And those that take arguments: our verb, and how many.
@@ -315,7 +362,8 @@ _COMMANDS = {
     "set-pool-state": _set_pool_state, "set-excluded": _set_excluded,
     "clear-excluded": _clear_excluded, "write-statefile": _write_statefile,
     "dump-statefile": _dump_statefile, "cleanup-watchdog": _cleanup_watchdog, "fault": _fault,
-    "build-id": _build_id, "calldaemon": _calldaemon, "writestatefile": _writestatefile,
-    "dumpstatefile": _dumpstatefile, "xhad": _xhad, "simulate": _simulate, "what-if": _what_if,
-    "install": _install, "uninstall": _uninstall,
+    "set-host-weight": _set_host_weight, "reload-host-weight": _reload_host_weight,
+    "weightctl": _weightctl, "build-id": _build_id, "calldaemon": _calldaemon,
+    "writestatefile": _writestatefile, "dumpstatefile": _dumpstatefile, "xhad": _xhad,
+    "simulate": _simulate, "what-if": _what_if, "install": _install, "uninstall": _uninstall,
 }  # type: Dict[str, Callable[[Arguments], int]]

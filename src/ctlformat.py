@@ -55,6 +55,7 @@ VERBS = {
     "disarm-fencing": [()],
     "set-pool-state": [(("active", "invalid"),)],
     "set-excluded": [(("0", "1"),)],
+    "reload-host-weight": [()],
     "fault": [(("list",),), (("set", "clear"), None)],      # a point, =value
 }  # type: Dict[str, List[Tuple[Optional[Tuple[str, ...]], ...]]]
 

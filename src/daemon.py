@@ -32,12 +32,14 @@ import time
 import traceback
 from typing import Iterable, Set, Tuple
 
-from xha import __version__, actions, config, configfile, events, faultpoints, nic
-from xha import realtime, sfdevice, statefile, syslogger, timing
+from xha import __version__, actions, config, configfile, events, faultpoints, licensehook
+from xha import nic, realtime, sfdevice, statefile, syslogger, timing
 from xha.actions import Watchdog, log
+from xha.child import Work
 from xha.control import ControlServer
 from xha.errors import ExitCode, XhaError
 from xha.faultpoints import FaultPoints
+from xha.health import Health
 from xha.heartbeat import HeartbeatSocket
 from xha.membership import Membership
 from xha.node import Completion, Node, World
@@ -85,6 +87,8 @@ def run(options: DaemonOptions) -> int:
             addresses=[host.address for host in settings.common.hosts],
             foreground=options.report_fd < 0)
         logger.start()
+        licensehook.check(options.hooks[Work.LICENSE],
+                          settings.common.xapi_license_timeout_ms, now_ms)
         daemon = _Daemon(options, settings, logger)
         daemon.start()
     except XhaError as error:
@@ -128,6 +132,7 @@ class _Daemon(World):
             self.say(log("fault-points-enabled"))
         self._worker = statefile.StateFileWorker(
             local.statefile, len(common.hosts), now_ms, self._faults)
+        self._health = Health(settings, options.hooks, options.paths, now_ms, self.say)
         self._say_all(realtime.raise_priority(options.require_realtime))
         if options.require_realtime:
             self._say_all(realtime.lock_memory(required=True))
@@ -136,14 +141,15 @@ class _Daemon(World):
         self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
-            weight=1, offset_ms=lambda: random.randint(
+            weight=self._health.first_weight(), offset_ms=lambda: random.randint(
                 -timing.CYCLE_OFFSET_MS, timing.CYCLE_OFFSET_MS))
         self._node = Node(settings, self._core, self)
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._collected_at_ms = now_ms()
         self._announced = False
         self._mute = False
-        self._service = Service(self._control, self._node, self._faults, now_ms, self.say)
+        self._service = Service(
+            self._control, self._node, self._health, self._faults, now_ms, self.say)
 
     def _open_watchdogs(self) -> Watchdogs:
         common, local = self._settings.common, self._settings.local
@@ -169,7 +175,7 @@ class _Daemon(World):
         """Turn until the daemon ends."""
         poller = select.poll()
         for fd in (self._socket.fileno(), self._worker.fileno(), self._control.fileno(),
-                   self._signals):
+                   self._health.fileno(), self._signals):
             poller.register(fd, select.POLLIN)
         while True:
             self._turn()
@@ -193,6 +199,7 @@ class _Daemon(World):
         self._take_completions()
         self._service.turn()
         self._take_signals()
+        self._health.turn(self._core.view.online, self._node.step)
         self._node.step(events.Tick(drained=drained))
         self._look_after()
 
@@ -310,6 +317,7 @@ class _Daemon(World):
     def fence(self, words: LastWords) -> None:
         """Reset this host; the timers run on while the last words are given a moment."""
         deadline_ms = now_ms() + LAST_WORDS_MS
+        self._health.abandon()
         while self._worker.pending() and now_ms() < deadline_ms:
             select.select([self._worker.fileno()], [], [], 0.02)
             self._worker.results()
@@ -321,6 +329,7 @@ class _Daemon(World):
         if code is not ExitCode.SUCCESS:
             tell_starter(self._options.report_fd, text)
         self._worker.abandon()
+        self._health.abandon()
         self._control.close()
         self._socket.close()
         self._logger.flush(1.0)
@@ -332,6 +341,7 @@ class _Daemon(World):
         tell_starter(self._options.report_fd, text.strip().rpartition("\n")[2])
         if self._core.view.phase is Phase.STARTING:
             self.close_watchdogs()
+        self._health.abandon()
         self._logger.flush(1.0)
         self._exit(ExitCode.INTERNAL_BUG)
 

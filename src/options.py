@@ -1,13 +1,25 @@
 """What a daemon is told when it is started, and how it says why it could not."""
 
 import os
-from typing import NamedTuple, Tuple
+import shlex
+from typing import Any, Dict, NamedTuple, Tuple
 
+from xha.child import Work
+from xha.errors import ExitCode, XhaError
 from xha.paths import Paths
 from xha.records import record
 
 #: Longest report, bytes: a pipe takes so much without blocking (Linux, PIPE_BUF).
 REPORT_MAX = 4096
+
+#: The programs of dom0 that the daemon runs: the option and the environment variable that name
+#: another, and what is run else.  Source: spec 8.
+HOOKS = {
+    Work.CHECK: ("--health-check", "XHA_HEALTH_CHECK",
+                 "/opt/xensource/libexec/xapi-health-check"),
+    Work.RESTART: ("--restart-xapi", "XHA_RESTART_XAPI", "systemctl restart xapi.service"),
+    Work.LICENSE: ("--license-check", "XHA_LICENSE_CHECK", "/opt/xensource/libexec/xha-lc"),
+}
 
 
 @record
@@ -19,6 +31,8 @@ class DaemonOptions(NamedTuple):
     paths: Paths
     # Instead of the configuration's <FenceCommand>; "" for that.
     fence_command: str
+    # Command lines by what they do, split like a shell would.
+    hooks: Dict[Work, str]
     # End with 2 where a real-time privilege is missing, instead of going on with a warning.
     require_realtime: bool
     # Fault points may be set by `fault`; so they may when any is given here.
@@ -28,6 +42,25 @@ class DaemonOptions(NamedTuple):
     # Descriptor of a pipe to start-daemon for the reason of a failed start; -1: it is run by
     # hand, and the reason and the log go to standard error.
     report_fd: int
+
+
+def hooks(arguments: Dict[str, Any]) -> Dict[Work, str]:
+    """The command lines of the hooks: from the options, else the environment, else dom0's.
+
+    Raises:
+        XhaError: INVALID_PARAMETER: one that is no command line.
+    """
+    found = {}
+    for work, (option, variable, usual) in HOOKS.items():
+        line = arguments.get(option) or os.environ.get(variable, "") or usual
+        try:
+            if not shlex.split(line):
+                raise ValueError("it is empty")
+        except ValueError as error:
+            raise XhaError(ExitCode.INVALID_PARAMETER, "{} {!r} is no command line: {}".format(
+                work.value, line, error)) from error
+        found[work] = line
+    return found
 
 
 def report(report_fd: int, text: str) -> None:

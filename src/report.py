@@ -177,6 +177,8 @@ def _json_pool(snapshot: Snapshot) -> List[Tuple[str, Any]]:
         ("statefile_latency_ms", _json_latency(snapshot.statefile_latency)),
         ("heartbeat_latency_ms", _json_latency(snapshot.heartbeat_latency)),
         ("xapi_latency_ms", _json_latency(snapshot.xapi_latency)),
+        ("xapi_restarts_left", snapshot.xapi_restarts_left),
+        ("xapi_restarts_more_in_ms", _known(snapshot.xapi_restarts_more_in_ms)),
         ("timeouts_ms", {
             "heartbeat": snapshot.heartbeat_timeout_ms,
             "statefile": snapshot.statefile_timeout_ms,
@@ -238,6 +240,10 @@ def as_text(snapshot: Snapshot) -> str:
     said = [text for name, text in _IN_WORDS if dict(warnings(snapshot))[name]]
     if snapshot.global_corrupted:
         said.append("The global record of the State-File is corrupt.")
+    if snapshot.xapi_restarts_left == 0 and snapshot.xapi_restarts_more_in_ms >= 0:
+        minutes = snapshot.xapi_restarts_more_in_ms // 60000
+        said.append("No restart of xapi is left for {} h {} min: until then a failed health check "
+                    "resets this host.".format(minutes // 60, minutes % 60))
     if said:
         lines += [""] + ["Warning: " + text for text in said]
     return "\n".join(lines) + "\n"

@@ -75,7 +75,8 @@ class Host:
                 self._process = subprocess.Popen(
                     lifecycle.program() + [
                         "daemon", "--config=" + self.config, "--run-dir=" + self.directory,
-                        "--enable-faults", "--report-fd={}".format(reason.fileno())]
+                        "--health-check=true", "--enable-faults",
+                        "--report-fd={}".format(reason.fileno())]
                     + list(self.points),
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL, pass_fds=[reason.fileno()],

@@ -228,8 +228,8 @@ class Prompt:
             self._screen.line([("dim", "# host {}, {}".format(index, host.address))])
             self._screen.line([("", "export XHA_RUN_DIR={}".format(host.directory))])
             self._screen.line([("", "{} ha_query_liveset".format(self._program))])
-            self._screen.line([("", "{} ha_start_daemon --enable-faults -C {}".format(
-                self._program, host.config))])
+            self._screen.line([("", "{} ha_start_daemon --health-check=true --enable-faults -C {}"
+                                .format(self._program, host.config))])
 
     def _long(self, text: str) -> None:
         self._screen.long(text, self._wait_for_reader)

@@ -14,6 +14,7 @@ from xha.actions import log
 from xha.control import ControlServer, Request
 from xha.errors import ExitCode, XhaError
 from xha.faultpoints import FaultPoints
+from xha.health import Health
 from xha.node import Node
 from xha.published import PoolState
 
@@ -28,11 +29,13 @@ _WAIT_FOR_CORE = ("propose-master", "cancel-master", "disarm-fencing", "set-pool
 class Service:
     """The requests of one daemon's clients."""
 
-    def __init__(self, control: ControlServer, node: Node, faults: FaultPoints,
-                 now_ms: Callable[[], int], say: Callable[[actions.Log], None]) -> None:
+    def __init__(self, control: ControlServer, node: Node, health: Health,
+                 faults: FaultPoints, now_ms: Callable[[], int],
+                 say: Callable[[actions.Log], None]) -> None:
         """``control`` is open; ``say`` logs a message."""
         self._control = control
         self._node = node
+        self._health = health
         self._faults = faults
         self._now_ms = now_ms
         self._say = say
@@ -93,6 +96,7 @@ class Service:
                 ticket=request.ticket, pool_state=PoolState[request.arguments[0].upper()])),
             "set-excluded": lambda request: self._node.step(events.ExcludedRequested(
                 ticket=request.ticket, excluded=request.arguments[0] == "1")),
+            "reload-host-weight": self._reload_weight,
             "fault": self._fault,
         }
 
@@ -103,10 +107,18 @@ class Service:
     def _query(self, request: Request) -> None:
         core = self._node.core
         self._reply(request, out=report.render(
-            core.snapshot(self._now_ms()), request.arguments[0]))
+            self._health.complete(core.snapshot(self._now_ms())), request.arguments[0]))
         if request.query_resets:
             core.statefile_meter.reset()
             core.heartbeat_meter.reset()
+            self._health.begin_extremes()
+
+    def _reload_weight(self, request: Request) -> None:
+        try:
+            self._health.reload_weight(self._node.step)
+            self._reply(request)
+        except XhaError as error:
+            self._reply(request, err=str(error) + "\n", code=error.code)
 
     def _fault(self, request: Request) -> None:
         try:

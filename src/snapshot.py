@@ -84,6 +84,10 @@ class Snapshot(NamedTuple):
     heartbeat_timeout_ms: int
     statefile_timeout_ms: int
     xapi_timeout_ms: int
+    # How often xapi may still be restarted in these 24 hours, and in how many ms once more
+    # (-1: no attempt is spent).  At 0 the next failed check is a fence.
+    xapi_restarts_left: int
+    xapi_restarts_more_in_ms: int
     heartbeat_watchdog_timeout_ms: int
     statefile_watchdog_timeout_ms: int
     bond_error: bool

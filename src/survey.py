@@ -18,7 +18,10 @@ _UNMEASURED = Latency(last_ms=NEVER, max_ms=NEVER, min_ms=NEVER)
 
 def survey(view: View, now_ms: int, statefile: Meter, heartbeat: Meter,
            refused: Dict[str, int], holding: bool) -> Snapshot:
-    """Everything a view of this host may show, at ``now_ms``."""
+    """Everything a view of this host may show, at ``now_ms``.
+
+    Of xapi, the bond and the like, which are no concern of the core, what is so at the start.
+    """
     common = view.common  # type: config.Common  # unreached: no story asks for a report
     return Snapshot(
         at_ms=now_ms, local=view.me, online=view.online, generation_uuid=common.generation_uuid,
@@ -34,6 +37,7 @@ def survey(view: View, now_ms: int, statefile: Meter, heartbeat: Meter,
         xapi_latency=_UNMEASURED, heartbeat_timeout_ms=common.heartbeat_timeout_ms,
         statefile_timeout_ms=common.statefile_timeout_ms,
         xapi_timeout_ms=common.xapi_check_timeout_ms,
+        xapi_restarts_left=common.xapi_restart_attempts, xapi_restarts_more_in_ms=NEVER,
         heartbeat_watchdog_timeout_ms=common.heartbeat_watchdog_timeout_ms,
         statefile_watchdog_timeout_ms=common.statefile_watchdog_timeout_ms,
         bond_error=False, datagrams_refused=tuple(sorted(refused.items())),

@@ -8,6 +8,7 @@ from typing import Any, Dict, List
 
 from xha import installhelp
 from xha.errors import ExitCode, XhaError
+from xha.oldnames import SAME_AS, TEXTS
 
 _COMMON = """
   -C FILE, --config=FILE   the configuration [default: /etc/xensource/xhad.conf]
@@ -37,6 +38,8 @@ GROUPS = [
         ("set-pool-state", "init, active or invalid: begin HA, run it, end it"),
         ("set-excluded", "note on the State-File that this host leaves on purpose"),
         ("clear-excluded", "take that note back"),
+        ("set-host-weight", "how much this host counts when the pool must choose who lives"),
+        ("reload-host-weight", "let the daemon read the weights again"),
     ]),
     ("Put on a host", [
         ("install", "make this host's cluster stack serve this file; keeps what was there"),
@@ -61,8 +64,8 @@ Usage:
 {groups}
 The original's names are commands too, and work as links to this file: ha_start_daemon,
 ha_stop_daemon, ha_query_liveset, ha_propose_master, ha_disarm_fencing, ha_set_pool_state,
-ha_set_excluded, ha_clear_excluded, ha_null, xhad, calldaemon, writestatefile,
-dumpstatefile, cleanupwatchdog.
+ha_set_excluded, ha_clear_excluded, ha_set_host_weight, ha_null, xhad, calldaemon,
+writestatefile, dumpstatefile, cleanupwatchdog, weightctl.
 
 Exit codes: 0 success, 1 wrong usage, 2 system error, 3 try again, 4 watchdog, 5 licence,
 6 configuration cannot be read, 7 or is wrong, 8 State-File cannot be accessed, 9 or is not
@@ -130,6 +133,24 @@ Usage: xha.pyz clear-excluded [options]
 A daemon that starts does so by itself.  Ends with 11 unless the pool is active.
 
 Options:""",
+    "set-host-weight": """How much this host counts when its pool must choose who lives.
+
+Usage: xha.pyz set-host-weight CLASS WEIGHT [options]
+
+The weight of a host is 1 and the sum of its classes, which live until it boots; 0 removes a
+class.  At most 16 classes with names of 1 to 64 letters without blanks, weights 0 to 65535;
+class native is built in.  Ends with 0 also without a daemon, which reads them at its start;
+with 3 when the file is being changed by another process.
+
+Options:""",
+    "reload-host-weight": """Let the daemon read the weights again.
+
+Usage: xha.pyz reload-host-weight [options]
+
+The weight counts from the next fault on.  Ends with 2, and nothing changes, when the file
+is malformed; with 3 when it is being changed; with 14 without a daemon.
+
+Options:""",
     "host-state": """Print Starting or Online.
 
 Usage: xha.pyz host-state [options]
@@ -159,6 +180,10 @@ a daemon that died armed still run, for then this host is about to be reset.
 
 Options:
   --fence-command=COMMAND  what a host without Xen runs to reset itself
+  --health-check=COMMAND   instead of /opt/xensource/libexec/xapi-health-check
+                           (also: XHA_HEALTH_CHECK in the environment)
+  --restart-xapi=COMMAND   instead of `systemctl restart xapi.service` (XHA_RESTART_XAPI)
+  --license-check=COMMAND  instead of /opt/xensource/libexec/xha-lc (XHA_LICENSE_CHECK)
   --require-realtime       fail where real-time privileges are missing
   --enable-faults          let `fault` set fault points; implied by any FAULT""",
     "stop-daemon": """Stop the daemon and wait until it is gone.
@@ -176,6 +201,10 @@ Usage: xha.pyz daemon [options] [FAULT ...]
 
 Options:
   --fence-command=COMMAND  what a host without Xen runs to reset itself
+  --health-check=COMMAND   instead of /opt/xensource/libexec/xapi-health-check
+                           (also: XHA_HEALTH_CHECK in the environment)
+  --restart-xapi=COMMAND   instead of `systemctl restart xapi.service` (XHA_RESTART_XAPI)
+  --license-check=COMMAND  instead of /opt/xensource/libexec/xha-lc (XHA_LICENSE_CHECK)
   --require-realtime       fail where real-time privileges are missing
   --enable-faults          let `fault` set fault points; implied by any FAULT
   --report-fd=NUMBER       descriptor that gets the reason of a failed start [default: -1];
@@ -273,39 +302,8 @@ Options:
   --html=PAGE              write one self-contained page with the timeline drawn, too
   --hosts=N                an invented pool of N hosts instead of the configuration's
   --ha-timeout=T           all its time-outs follow from it, as xapi derives them""",
-    "xhad": """The original's name of the daemon.
-
-Usage: xha.pyz xhad CONFIG [FAULT ...]
-       xha.pyz xhad (-h | --help)
-
-Same as: daemon --config=CONFIG.
-""",
-    "calldaemon": """The original's way to ask the daemon.
-
-Usage: xha.pyz calldaemon VERB [ARGUMENT ...]
-       xha.pyz calldaemon (-h | --help)
-
-VERB is query_liveset, propose_master, cancel_master, disarm_fencing, set_pool_state active
-or invalid, set_excluded, clear_excluded, pid, gethoststate, buildid, or fist followed by
-list, set POINT or clear POINT.  Ends with 14 without a daemon.
-""",
-    "writestatefile": """The original's way to change the State-File without a daemon.
-
-Usage: xha.pyz writestatefile (setinit | setactive | setinvalid | setex | clearex) [CONFIG]
-       xha.pyz writestatefile (-h | --help)
-""",
-    "dumpstatefile": """The original's dump of a State-File.
-
-Usage: xha.pyz dumpstatefile [PATH]
-       xha.pyz dumpstatefile (-h | --help)
-
-Same as: dump-statefile --format=original [PATH].
-""",
-    "ha_null": """Do nothing, successfully, whatever the arguments.
-
-Usage: xha.pyz ha_null [ARGUMENT ...]
-""",
 }  # type: Dict[str, str]
+_TEXTS.update(TEXTS)
 
 #: The command that needs no daemon of this host, and so none of the common options.
 _SANDBOX = """A pool of real daemons on this one machine, to look at and to break.
@@ -330,15 +328,6 @@ Options:
   --no-color       no colours; NO_COLOR in the environment does the same
   -h, --help       this text
 """
-
-#: The original's names of commands that are called as ours are.
-SAME_AS = {
-    "ha_query_liveset": "query-liveset", "ha_propose_master": "propose-master",
-    "ha_disarm_fencing": "disarm-fencing", "ha_set_pool_state": "set-pool-state",
-    "ha_set_excluded": "set-excluded", "ha_clear_excluded": "clear-excluded",
-    "ha_start_daemon": "start-daemon", "ha_stop_daemon": "stop-daemon",
-    "cleanupwatchdog": "cleanup-watchdog",
-}  # type: Dict[str, str]
 
 
 def commands() -> List[str]:

@@ -174,8 +174,8 @@ def test_every_name_of_the_original_is_a_command_and_a_link(xha):
 
 
 def test_a_link_of_a_name_that_is_none_is_refused(xha):
-    code, _, err = xha("vm", "1", called_as="/usr/bin/ha_set_host_weight")
-    assert (code, err.split(":")[0]) == (1, "xha.pyz ha_set_host_weight")
+    code, _, err = xha("vm", "1", called_as="/usr/bin/ha_set_host_colour")
+    assert (code, err.split(":")[0]) == (1, "xha.pyz ha_set_host_colour")
 
 
 def test_ha_null_does_nothing_whatever_it_is_given(xha):
@@ -229,6 +229,10 @@ QUESTIONS = [
     (["calldaemon", "gethoststate"],            ("host-state",),                 "the original's"),
     (["pid"],                                   ("pid",),                        ""),
     (["calldaemon", "buildid"],                 ("build-id",),                   "the daemon's"),
+    (["reload-host-weight"],                    ("reload-host-weight",),         ""),
+    (["calldaemon", "reload_host_weight"],      ("reload-host-weight",),         "the original's"),
+    (["set-host-weight", "vm", "5"],            ("reload-host-weight",),         "written first"),
+    (["ha_set_host_weight", "vm", "0"],         ("reload-host-weight",),         "xapi's"),
     (["fault", "list"],                         ("fault", "list"),               ""),
     (["fault", "set", "statefile.slow=9"],      ("fault", "set", "statefile.slow=9"), ""),
     (["fault", "clear", "all"],                 ("fault", "clear", "all"),       ""),
@@ -402,3 +406,38 @@ def test_without_a_standard_error_the_code_is_the_same(farm):
 
 def test_paths_of_the_environment_are_what_the_commands_use(place):
     assert Paths().socket == str(place / "run" / "control")
+
+
+# The weights
+
+def test_a_weight_is_written_also_without_a_daemon(xha, place):
+    """Source: spec 6: ha_set_host_weight: 0 also without a daemon."""
+    assert xha("ha_set_host_weight", "vm", "5") == (0, "", "")
+    assert xha("set-host-weight", "storage", "65535") == (0, "", "")
+    assert (place / "run" / "xhad.weight").read_text() == "vm 5\nstorage 65535\n"
+    assert xha("weightctl") == (0, "native 1\nvm 5\nstorage 65535\n", "")
+    assert xha("weightctl", "vm", "0") == (0, "", "")
+    assert xha("weightctl") == (0, "native 1\nstorage 65535\n", "")
+    assert xha("reload-host-weight")[0] == 14
+
+
+@pytest.mark.parametrize("name, weight, why", [
+    ("vm", "65536", "too large"), ("vm", "-1", "below 0"), ("vm", "x", "no number"),
+    ("native", "2", "built in"), ("two words", "1", "a blank"), ("", "1", "no name"),
+    ("n" * 65, "1", "a long name")])
+def test_what_is_no_class_or_weight_is_1_and_nothing_is_written(xha, place, name, weight, why):
+    for command in ("set-host-weight", "weightctl"):
+        code, out, err = xha(command, "--", name, weight)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+    assert not (place / "run" / "xhad.weight").exists()
+
+
+def test_weights_that_the_daemon_does_not_take_are_the_daemons_answer(xha, monkeypatch):
+    from xha import client, commands
+    monkeypatch.setattr(commands, "_WEIGHT_PATIENCE_S", 0.2)
+    asked = Asked(ctlformat.Reply(3, "", "try again"))
+    monkeypatch.setattr(client, "call", asked)
+    assert xha("set-host-weight", "vm", "5") == (3, "", "try again\n")
+    assert len(asked.questions) > 1, "it is asked again while another command has the file"
+    monkeypatch.setattr(client, "call", Asked(ctlformat.Reply(2, "", "line 3")))
+    assert xha("set-host-weight", "vm", "5") == (2, "", "line 3\n")

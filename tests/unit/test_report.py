@@ -43,6 +43,7 @@ def snapshot(hosts=None, **changes):
         keyed=True, statefile_latency=Latency(last_ms=0, max_ms=1, min_ms=0),
         heartbeat_latency=Latency(last_ms=0, max_ms=1, min_ms=0), xapi_latency=NONE,
         heartbeat_timeout_ms=5000, statefile_timeout_ms=5000, xapi_timeout_ms=10000,
+        xapi_restarts_left=1, xapi_restarts_more_in_ms=-1,
         heartbeat_watchdog_timeout_ms=5000, statefile_watchdog_timeout_ms=8000, bond_error=False,
         datagrams_refused=(),
         hosts=tuple(hosts or [host_view(index) for index in range(3)]))._replace(**changes)
@@ -314,3 +315,13 @@ def test_the_text_of_a_starting_host_says_what_it_waits_for():
 @pytest.mark.parametrize("form", ["xml", "json", "text"])
 def test_every_form_ends_its_last_line(form):
     assert report.render(snapshot(), form).endswith("\n")
+
+
+def test_a_host_whose_restarts_of_xapi_are_spent_says_until_when():
+    """Source: spec 8: else a second failure fences to everybody's surprise."""
+    text = report.as_text(snapshot(xapi_restarts_left=0, xapi_restarts_more_in_ms=23 * 3600000))
+    assert "Warning: No restart of xapi is left for 23 h 0 min: until then a failed health check " \
+           "resets this host." in text
+    for left, more_in_ms in ((1, 3600000), (1, -1), (0, -1)):
+        assert "No restart" not in report.as_text(snapshot(
+            xapi_restarts_left=left, xapi_restarts_more_in_ms=more_in_ms))

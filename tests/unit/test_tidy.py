@@ -14,20 +14,21 @@ from xha import catalogue
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", "snapshot",
-              "config", "plainxml", "timing", "catalogue"}
+              "config", "plainxml", "timing", "catalogue", "child"}
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
         "ruletwo", "startfacts", "echoes", "rest"}
 PLANS = {"installplan"}
+HEALTH = {"xapihealth", "bondhealth"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
-          "faultpoints", "installdisk"}
-PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "lifecycle", "node",
-           "options", "report", "service", "sfadmin", "sfdump", "usage",
-           "installer", "installhelp",
+          "faultpoints", "installdisk", "xapimonitor", "licensehook", "hostweight", "bondmonitor"}
+PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
+           "lifecycle", "node", "options", "oldnames", "report", "service",
+           "sfadmin", "sfdump", "usage", "installer", "installhelp",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
            "simulate", "simcampaign"}
@@ -41,18 +42,19 @@ SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "si
              "simxhadlock"}
 
 #: What decides or encodes, and touches nothing outside.
-PURE = VOCABULARY | CORE | FORMATS | PLANS | SIMULATOR
+PURE = VOCABULARY | CORE | HEALTH | FORMATS | PLANS | SIMULATOR
 
 # layer       may import                                   because
 LAYERS = [
     (VOCABULARY, VOCABULARY, "the vocabulary is what all others are said in"),
     (CORE, VOCABULARY | CORE, "the core decides; it must run where no device is"),
+    (HEALTH, VOCABULARY | HEALTH, "it decides about this host alone, and asks nobody"),
     (FORMATS, VOCABULARY | FORMATS, "bytes are bytes, whoever carries them"),
     (PLANS, VOCABULARY | PLANS, "what to do to a disk is decided without touching it"),
     (SHELLS, VOCABULARY | FORMATS | PLANS | SHELLS, "a shell acts; it never decides"),
     (SIMULATOR, VOCABULARY | CORE | FORMATS | {"node"} | SIMULATOR,
      "the simulator is the world; it touches none"),
-    (PROGRAM, VOCABULARY | CORE | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM,
+    (PROGRAM, VOCABULARY | CORE | HEALTH | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM,
      "here all of them meet"),
 ]
 
@@ -124,7 +126,7 @@ def where(path, node):
 
 
 def test_every_module_has_its_room():
-    known = VOCABULARY | CORE | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM
+    known = VOCABULARY | CORE | HEALTH | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM
     assert not {room(path) for path in ROOMS} - known - {"__main__"}
     assert len(known) == sum(len(layer) for layer, _, _ in LAYERS), "one room, one layer"
 

@@ -72,8 +72,11 @@ class Connection:
 
 
 def attributes(node: int, size: int) -> bytes:
-    """What stat says: a folder for the root, else a file of ``size`` bytes."""
-    mode, links = (0o40755, 2) if node == ROOT else (0o100600, 1)
+    """What stat says: a folder for the root, else a file of ``size`` bytes.
+
+    The file may be run: that a program's file hangs is a fault, too.
+    """
+    mode, links = (0o40755, 2) if node == ROOT else (0o100700, 1)
     return _ATTRIBUTES.pack(node, size, (size + 511) // 512, 0, 0, 0, 0, 0, 0,
                             mode, links, 0, 0, 0, 4096, 0)
 

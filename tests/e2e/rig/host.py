@@ -16,7 +16,10 @@ from rig import namespaces, network, view
 from rig.namespaces import Door, Result, RigError
 
 #: What xapi gives its scripts: no locale, no HOME.  Source: spec 6.
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+               # There is no xapi here; tests of its health name their own.
+               "XHA_HEALTH_CHECK": "true", "XHA_RESTART_XAPI": "false",
+               "XHA_LICENSE_CHECK": "/nowhere/xha-lc"}
 
 FENCED = -signal.SIGABRT            # Watchdog mode NONE: a fence ends with SIGABRT's status.
 KILLED = -signal.SIGKILL
@@ -27,6 +30,9 @@ PARAMETERS = {
     "Wh": "HeartbeatWatchdogTimeout", "Ws": "StateFileWatchdogTimeout",
     "Tboot": "BootJoinTimeout", "Tenable": "EnableJoinTimeout",
 }
+PARAMETERS.update((name, name) for name in (
+    "XapiHealthCheckInterval", "XapiHealthCheckTimeout", "XapiRestartAttempts",
+    "XapiRestartTimeout", "XapiLicenseCheckTimeout"))
 SETTINGS = {"t1": 1, "T1": 5, "t2": 1, "T2": 5, "Wh": 5, "Ws": 8, "Tboot": 45, "Tenable": 20}
 GENERATION_UUID = "0f0f0f0f-aaaa-4bbb-8ccc-00000000d00d"
 
@@ -133,7 +139,8 @@ class Host:
         return self.path("/run/xha/control")
 
     def write_config(self, **changes: Any) -> None:
-        """Write xhad.conf: settings by their short names; ``statefile``, ``watchdog``."""
+        """Write xhad.conf: settings by their short names; ``statefile``, ``watchdog``,
+        ``bond``."""
         parts = self._parts
         settings = dict(parts.settings)
         settings.update({name: value for name, value in changes.items() if name in PARAMETERS})
@@ -148,11 +155,13 @@ class Host:
                 "<common-config>\n<GenerationUUID>{}</GenerationUUID>\n<UDPport>{}</UDPport>\n"
                 "{}<parameters>\n{}</parameters>\n</common-config>\n"
                 "<local-config><localhost>\n<HostID>{}</HostID>\n"
-                "<HeartbeatInterface>eth0</HeartbeatInterface>\n<StateFile>{}</StateFile>\n"
+                "<HeartbeatInterface>eth0</HeartbeatInterface>\n"
+                "<HeartbeatPhysicalInterface>{}</HeartbeatPhysicalInterface>\n"
+                "<StateFile>{}</StateFile>\n"
                 "<WatchdogMode>{}</WatchdogMode>\n</localhost></local-config>\n"
                 "</xhad-config>\n".format(
                     GENERATION_UUID, network.UDP_PORT, hosts, parameters, uuid(self.index),
-                    changes.get("statefile", self.statefile),
+                    changes.get("bond", ""), changes.get("statefile", self.statefile),
                     changes.get("watchdog", parts.watchdog)))
 
     def log(self) -> str:
