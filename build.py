@@ -32,8 +32,8 @@ DIST = os.path.join(ROOT, "dist", "xha.pyz")
 #: Tests that are stages of their own; all others are quick.
 SLOW_TESTS = ("archive", "e2e", "patch", "xen")
 
-#: How long one run of pytest may take before it is ended, s: ten times and more what it takes.
-QUICK_S, POOLS_S, XEN_S = 300, 2400, 7200
+#: How long one run of pytest may take before it is ended, s: several times what it takes.
+QUICK_S, POOLS_S, XEN_S = 600, 2400, 7200
 
 #: How long random stories are told in one run of `sim`, minutes.
 FRESH_MINUTES = 3
@@ -95,7 +95,8 @@ def unit(pythons: Sequence[Interpreter]) -> None:
     ignored = ["--ignore=" + os.path.join("tests", name) for name in SLOW_TESTS]
     for python in pythons:
         say("-- CPython " + python.release)
-        pytest(QUICK_S, environments.for_tests(python), "tests", *ignored)
+        at_once = ["-n", str(os.cpu_count() or 1)] if environments.has_xdist(python) else []
+        pytest(QUICK_S, environments.for_tests(python), "tests", *(ignored + at_once))
 
 
 def known_seeds(house: House) -> None:
