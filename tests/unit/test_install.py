@@ -262,6 +262,7 @@ def test_a_dry_run_changes_nothing(stage):
     assert picture(stage.root) == stage.begin
 
 
+@pytest.mark.ends
 def test_killed_at_any_step_of_an_install_both_ways_lead_out(stage):
     for at in range(1, stage.calls + 1):
         for way in stage.ways(at):
@@ -277,6 +278,7 @@ def test_killed_at_any_step_of_an_install_both_ways_lead_out(stage):
                 stage.reset()
 
 
+@pytest.mark.ends
 def test_killed_at_any_step_of_an_uninstall_both_ways_lead_out(stage):
     stage.must("install", stage.v2)
     stage.begin = picture(stage.root)
@@ -295,6 +297,7 @@ def test_killed_at_any_step_of_an_uninstall_both_ways_lead_out(stage):
             stage.reset()
 
 
+@pytest.mark.ends
 def test_a_recovery_that_is_killed_is_recovered_from(stage):
     for at in range(5, stage.calls + 1, 9):
         assert run("install", stage.root, stage.v2, Fault(at))[0] == -signal.SIGKILL
@@ -309,6 +312,7 @@ def test_a_recovery_that_is_killed_is_recovered_from(stage):
         stage.reset()
 
 
+@pytest.mark.ends
 @pytest.mark.parametrize("lasting, those", [(False, TAKE_SPACE + ("fsync",)), (True, TAKE_SPACE)],
                          ids=["once", "from then on"])
 def test_a_full_disk_at_any_step_leaves_the_old_state(stage, lasting, those):
