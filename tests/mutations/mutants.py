@@ -323,7 +323,13 @@ _mutant("forms-without-proposing", "at the deadline a liveset is formed that nob
 _mutant("forms-beside-the-silent", "a new liveset does not wait for members who may still run",
         ("startup", "        if now_ms < self._predecessors_dead_ms():\n", "        if False:\n"))
 _mutant("starts-beside-its-predecessor", "a restarted host does not wait for its removal",
-        ("startup", "        if not holders:\n", "        if True:\n"))
+        ("startup", "        if not holders:\n", "        if True:\n"),
+        survives="who counts its predecessor takes over no heartbeat of it, so no word of that one "
+        "counts, and gives no liveset to take over; see comes-in-as-its-predecessor")
+_mutant("comes-in-as-its-predecessor", "a restarted host neither waits nor looks who is meant",
+        ("startup", "        if not holders:\n", "        if True:\n"),
+        ("startup", "for host in (view.statefile_domain & self._free).minus(view.me):",
+         "for host in view.statefile_domain.minus(view.me):"))
 _mutant("joins-whom-it-sees", "only the members that a joining host sees need to agree",
         ("startfacts", "            members = members | record.current_liveset\n",
          "            pass\n"))
