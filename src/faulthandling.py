@@ -125,21 +125,23 @@ class FaultHandling:
             return False
         if self._newcomer_until_ms == NEVER:
             self._newcomer_until_ms = now_ms + timing.walk_bound_ms(view.common)
-        beats = [view.peers[host].heartbeat
-                 for host in (view.liveset & view.heartbeat_domain).minus(view.me)]
-        ahead = any(beat is not None and beat.phase > Phase.FH1 for beat in beats)
-        if not ahead or now_ms >= self._newcomer_until_ms:
+        if (not self._is_ahead(view.liveset, Phase.FH1)
+                or now_ms >= self._newcomer_until_ms):
             return False
         view.wake(self._newcomer_until_ms)
         return True
 
     def _left_behind(self, meeting: Meeting) -> bool:
         """Whether others go on without waiting for this host: it came in too late for them."""
+        return (not self._walked and self._step in (Step.READY_ENTER, Step.READY_LEAVE)
+                and self._is_ahead(self._walkers, max(meeting.accepted)))
+
+    def _is_ahead(self, hosts: HostSet, phase: Phase) -> bool:
+        """Whether one of these hosts, if it is heard, is in a later phase."""
         view = self._view
-        if self._walked or self._step not in (Step.READY_ENTER, Step.READY_LEAVE):
-            return False
-        beats = [view.peers[host].heartbeat for host in self._walkers & view.heartbeat_domain]
-        return any(beat is not None and beat.phase > max(meeting.accepted) for beat in beats)
+        beats = [view.peers[host].heartbeat
+                 for host in (hosts & view.heartbeat_domain).minus(view.me)]
+        return any(beat is not None and beat.phase > phase for beat in beats)
 
     def _begin(self, now_ms: int) -> None:
         view = self._view
