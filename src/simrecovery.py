@@ -41,8 +41,8 @@ def bound_ms(pool: Pool) -> int:
     next one is waited for too.
     """
     common = pool.common
-    longer_ms = max(common.heartbeat_timeout_ms, common.statefile_timeout_ms)
-    dropped_ms = longer_ms + 2 * (longer_ms + timing.dead_wait_ms(common, 0, False))
+    patience_ms = timing.patience_ms(common)
+    dropped_ms = patience_ms + 2 * (patience_ms + timing.dead_wait_ms(common, 0, False))
     starts = 1 if common.boot_join_timeout_ms > dropped_ms else 2
     return (starts * common.boot_join_timeout_ms + common.heartbeat_timeout_ms
             + common.statefile_timeout_ms + timing.longest_watchdog_ms(common))
