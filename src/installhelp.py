@@ -2,6 +2,14 @@
 
 from typing import Dict
 
+_OPTIONS = """Options:
+  --root=DIR               of an image, or a test, instead of this host; needs no root where
+                           DIR may be written
+  --dry-run                say what would be done, and change nothing
+  --run-dir=DIR            where to look for a daemon, instead of /run/xha
+  -h, --help               this text
+"""
+
 #: Of commands that have no option in common with those that ask a daemon.
 TEXTS = {
     "install": """Make this host's cluster stack serve this file.
@@ -25,13 +33,7 @@ Ends with 15 while a daemon runs: disable HA first; with 16 when not root, when 
 xapi host, when Python 3 is not where this file expects it, or when a directory may not be
 written; with 2 when the disk is full or fails; with 3 when another install runs.
 
-Options:
-  --root=DIR               of an image, or a test, instead of this host; needs no root where
-                           DIR may be written
-  --dry-run                say what would be done, and change nothing
-  --run-dir=DIR            where to look for a daemon, instead of /run/xha
-  -h, --help               this text
-""",
+""" + _OPTIONS,
     "uninstall": """Put back what was there before the first install, and remove xha.
 
 Usage: xha.pyz uninstall [options]
@@ -43,11 +45,5 @@ uninstall or install.  Without an installation there is nothing to do, and that 
 
 Ends with 15 while a daemon runs: disable HA first; with 16, 2 and 3 as install does.
 
-Options:
-  --root=DIR               of an image, or a test, instead of this host; needs no root where
-                           DIR may be written
-  --dry-run                say what would be done, and change nothing
-  --run-dir=DIR            where to look for a daemon, instead of /run/xha
-  -h, --help               this text
-""",
+""" + _OPTIONS,
 }  # type: Dict[str, str]
