@@ -6,9 +6,9 @@ each way to start and to end can be had in milliseconds.
 import os
 import signal
 import sys
-import time
 
 import pytest
+from process_samples import wait_until
 
 from xha import cli, client, config, daemonlock, installplan, lifecycle
 from xha.errors import ExitCode, XhaError
@@ -84,14 +84,6 @@ def place(tmp_path, monkeypatch):
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not daemonlock.holder(Paths().lock))
     os.unlink(link)
-
-
-def wait_until(fact):
-    """Wait for another process; a failure is a time-out far beyond what it takes."""
-    deadline = time.monotonic() + 20
-    while not fact():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from process_samples import wait_until
 
 from xha.child import How, Job, Work
 from xha.xapimonitor import Runner, XapiMonitor
@@ -12,14 +13,6 @@ from xha.xapimonitor import Runner, XapiMonitor
 
 def now_ms():
     return int(time.monotonic() * 1000)
-
-
-def wait_until(fact):
-    """Wait for another process; a failure is a time-out far beyond what it takes."""
-    deadline = time.monotonic() + 20
-    while not fact():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture
