@@ -26,8 +26,8 @@ Nobody is waited for without a bound: a host that is heard but does not move
 is taken out of its domain ("alive, but stuck") and becomes a loss like any.
 
 A walk is of those who were members when it began.  A host that was let in, but
-has not said yet that it knows, is not waited for, and not judged: it waits
-itself, for the word of one who lets nobody in while it walks.  Nor is one that
+has not said yet that it knows, is not waited for, and not judged while it is heard: it
+waits itself, for the word of one who lets nobody in while it walks.  Nor is one that
 comes in later; and that one begins no walk of its own, and leaves one, while
 others are so far in theirs that they cannot have counted it.  They and it would
 wait for each other for ever.
@@ -72,7 +72,7 @@ class FaultHandling:
         self._step = Step.IDLE
         self._entered_at_ms = NEVER
         self._began_at_ms = NEVER
-        # The members when the walk began.
+        # Who is waited for and judged: the members when the walk began, and who is lost since.
         self._walkers = EMPTY
         # Whether this host has been through one.
         self._walked = False
@@ -267,6 +267,8 @@ class FaultHandling:
         view = self._view
         if not view.settled:
             return None
+        # Who was on its way in and is not heard any more is judged like any that is lost.
+        self._walkers |= view.liveset - view.heartbeat_domain
         picture = startfacts.picture_of(view)._replace(liveset=view.liveset & self._walkers)
         agreed = views_agree(picture)
         until_ms = self._entered_at_ms + timing.consistent_view_ms(view.common)

@@ -313,6 +313,8 @@ _mutant("earlier-life-is-adopted", "a liveset with an earlier life of this host 
 _mutant("walks-with-newcomers", "the fault handler waits for who is still on its way in",
         ("faulthandling", "        self._walkers = view.liveset - on_their_way",
          "        self._walkers = view.liveset"))
+_mutant("leaves-lost-newcomers", "who was let in and is lost is not judged, run after run",
+        ("faulthandling", "        self._walkers |= view.liveset - view.heartbeat_domain\n", ""))
 _mutant("dropped-host-comes-back", "a host that was dropped and still speaks is a member again",
         ("admission", "        if host in view.proposed or view.phase is Phase.STARTING "
          "or view.sr2:", "        if True:"))
