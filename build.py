@@ -106,11 +106,7 @@ def known_seeds(house: House) -> None:
 
 
 def sim(house: House) -> None:
-    """The virtual pool: seeds that nobody has told yet.
-
-    Not part of `test` as long as what they find is open (seed 172653000232: with Tboot 25 and
-    T 5 a healed pool of 7 needs longer than its bound).
-    """
+    """The virtual pool: seeds that nobody has told yet."""
     simulation.tell_fresh(house.newest, FRESH_MINUTES, os.cpu_count() or 1)
 
 
@@ -194,7 +190,6 @@ def run_command(command: str, stages: Stages) -> None:
         stages.run("unit", unit, house.pythons if command == "test" else ends)
     if command in ("sim", "test"):
         stages.run("known seeds", known_seeds, house)
-    if command == "sim":
         stages.run("fresh seeds", sim, house)
     if command == "coverage":
         stages.run("coverage", coverage, house)
