@@ -22,7 +22,8 @@ Source: spec 5, "Letting others join"; spec 5 does not speak of two at once.
 """
 
 from xha import startfacts
-from xha.hostset import EMPTY
+from xha.echoes import heard_another_life
+from xha.hostset import EMPTY, HostSet
 from xha.published import NEVER, Phase
 from xha.view import Peer, View
 
@@ -86,6 +87,10 @@ class Admission:
             heartbeat = view.peers[member].heartbeat
             assert heartbeat is not None
             agreed = agreed & heartbeat.current_liveset & heartbeat.proposed_liveset
+            # They mean who asked them.  A later life of it would be taken for a host on its way
+            # in, which is not judged, and would wait to be dropped as who asked.
+            agreed = agreed - HostSet(host for host in agreed & view.heartbeat_domain
+                                      if heard_another_life(view, heartbeat, host))
         if agreed:
             view.set_liveset(view.liveset | agreed, view.proposed | agreed)
             if not view.sees(agreed):

@@ -28,6 +28,9 @@ from xha.view import View
 #: to matter, bursts included; what is forgotten proves nothing, which is safe.
 REMEMBERED = 512
 
+#: Marks of one life lie no further apart than the heartbeats of a day at ten a second.
+ONE_LIFE = 1 << 20
+
 #: The golden ratio of 2^32: incarnations that follow one another lie far apart.
 _SPREAD = 0x9E3779B1
 
@@ -49,6 +52,17 @@ def _mark_of(heartbeat: Optional[Heartbeat]) -> int:
     if heartbeat is None or heartbeat.seal is None:
         return 0
     return mark(heartbeat.seal.incarnation, heartbeat.sequence)
+
+
+def heard_another_life(view: View, heartbeat: Heartbeat, host: int) -> bool:
+    """Whether the sender of a heartbeat last heard another life of a host than this host did.
+
+    False where that cannot be told; two lives in some thousands are taken for one.
+    """
+    echo = heartbeat.seal.heard[host] if heartbeat.seal is not None else 0
+    mine = _mark_of(view.peers[host].heartbeat)
+    apart = (echo - mine) & 0xFFFFFFFF
+    return echo != 0 and mine != 0 and ONE_LIFE <= apart <= (1 << 32) - ONE_LIFE
 
 
 class Echoes:

@@ -315,6 +315,10 @@ _mutant("walks-with-newcomers", "the fault handler waits for who is still on its
          "        self._walkers = view.liveset"))
 _mutant("leaves-lost-newcomers", "who was let in and is lost is not judged, run after run",
         ("faulthandling", "        self._walkers |= view.liveset - view.heartbeat_domain\n", ""))
+_mutant("takes-in-a-later-life", "whom the members let in is taken in, whichever life speaks",
+        ("admission", "                                      "
+         "if heard_another_life(view, heartbeat, host))", "                                      "
+         "if False)"))
 _mutant("dropped-host-comes-back", "a host that was dropped and still speaks is a member again",
         ("admission", "        if host in view.proposed or view.phase is Phase.STARTING "
          "or view.sr2:", "        if True:"))

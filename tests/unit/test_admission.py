@@ -1,10 +1,12 @@
 """Letting other hosts join.  Source: spec 5, "Letting others join".  Host 0 of three is me."""
 
 import pytest
-from core_samples import EMPTY, heartbeat, hosts, names_of, view_of
+from core_samples import EMPTY, heartbeat, heartbeat_seal, hosts, names_of, view_of
 
 from xha.admission import Admission
 from xha.compose import heartbeat as composed
+from xha.echoes import mark
+from xha.hostset import MAX_HOSTS
 from xha.published import Phase
 
 ALL = hosts(0, 1, 2)
@@ -117,6 +119,23 @@ def test_a_host_that_was_let_in_beside_this_one_and_is_not_seen_is_a_loss(
     Admission(view).step(1001)
     assert view.liveset == ALL
     assert view.loss_pending is loss
+
+
+@pytest.mark.parametrize("heard_by_member, heard, taken, why", [
+    (mark(1000, 10), ALL, True, "the life that this host hears"),
+    (mark(1000, 900), ALL, True, "what it hears is late"),
+    (mark(999, 10), ALL, False, "an earlier life"),
+    (mark(999, 10), PAIR, True, "an earlier life; nothing is heard of it: a loss"),
+    (0, ALL, True, "the member does not say: it runs xhad, or has heard nothing"),
+])
+def test_the_members_mean_the_life_that_they_hear(heard_by_member, heard, taken, why):
+    view = pool(joiner=dict(proposed_liveset=EMPTY, current_liveset=EMPTY), heartbeat_domain=PAIR)
+    view.heartbeat_domain = heard
+    view.peers[1].heartbeat = heartbeat(
+        1, current_liveset=ALL, proposed_liveset=ALL,
+        seal=heartbeat_seal(heard=(0, 0, heard_by_member) + (0,) * (MAX_HOSTS - 3)))
+    Admission(view).step(1001)
+    assert (view.liveset == ALL) is taken
 
 
 def test_a_dropped_host_that_runs_is_told_to_fence_until_it_is_silent():
