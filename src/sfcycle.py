@@ -202,9 +202,9 @@ class Cycle:
             self._fencing.record_written(issued_at_ms)
             self._written(completed_at_ms)
             took_ms = completed_at_ms - issued_at_ms
-            if timing.approaching(took_ms, view.common.statefile_watchdog_timeout_ms):
-                view.log("statefile-write-late", ms=took_ms, left_ms=(
-                    view.common.statefile_watchdog_timeout_ms - took_ms))
+            limit_ms = view.common.statefile_watchdog_timeout_ms
+            if timing.approaching(took_ms, limit_ms):
+                view.log("statefile-write-late", ms=took_ms, limit_ms=limit_ms)
         self._write_error = error
         self._write_good = not error
         self._note_slow("write", completed_at_ms - issued_at_ms)
