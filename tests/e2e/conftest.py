@@ -15,7 +15,9 @@ import statistics
 
 import pytest
 
+from rig import dom0
 from rig.pool import Pool
+from rig.states import OPTIONS, Stage
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 REPORT = os.path.join(ROOT, "dist", "e2e-times.json")
@@ -59,6 +61,24 @@ def pool_of(archive, request):
         for pool in pools:
             keep_logs(request.node.name, pool)
             pool.close()
+
+
+@pytest.fixture(scope="session")
+def installed(archive, tmp_path_factory):
+    """A folder in which the archive has installed itself, for ``Dom0``."""
+    root = str(tmp_path_factory.mktemp("installed"))
+    dom0.install(archive, root)
+    return root
+
+
+@pytest.fixture
+def stage_in(pool_of, installed):
+    """Make a host in a state of ``rig.states``: ``stage_in("no-config")``."""
+    def make(state, **options):
+        stage = Stage(pool_of, installed, **dict(OPTIONS.get(state, {}), **options))
+        getattr(stage, state.replace("-", "_"))()
+        return stage
+    return make
 
 
 def keep_logs(name, pool):
