@@ -32,7 +32,7 @@ import time
 import traceback
 from typing import Iterable, Set, Tuple
 
-from xha import __version__, actions, config, configfile, events, faultpoints, licensehook
+from xha import __version__, actions, bounded, config, configfile, events, faultpoints, licensehook
 from xha import nic, realtime, sfdevice, statefile, syslogger, timing
 from xha.actions import Watchdog, log
 from xha.child import Work
@@ -86,7 +86,10 @@ def run(options: DaemonOptions) -> int:
             syslogger.load_catalogue(), options.paths.log_file,
             addresses=[host.address for host in settings.common.hosts],
             foreground=options.report_fd < 0)
-        logger.start()
+        try:
+            _try_statefile(settings)
+        finally:
+            logger.start()
         licensehook.check(options.hooks[Work.LICENSE],
                           settings.common.xapi_license_timeout_ms, now_ms)
         daemon = _Daemon(options, settings, logger)
@@ -102,6 +105,22 @@ def run(options: DaemonOptions) -> int:
     except BaseException:
         daemon.die(traceback.format_exc())
     raise AssertionError("the loop does not end")
+
+
+def _try_statefile(settings: config.Config) -> None:
+    """Refuse to start on a State-File that cannot be opened, or whose opening hangs.
+
+    In a child, before this process has a thread or a socket that it would inherit: what hangs
+    in the device stays behind with it, and whoever waits for this daemon learns why it ends.
+    A DRBD device may be another host's for a while.
+
+    Raises:
+        XhaError: STATEFILE_INACCESSIBLE.
+    """
+    path = settings.local.statefile
+    bounded.run(lambda: sfdevice.open_device(path).close(), "State-File " + path,
+                settings.common.statefile_timeout_ms / 1000
+                + sfdevice.DRBD_TRIES * sfdevice.DRBD_PAUSE_S)
 
 
 class _Daemon(World):
@@ -121,7 +140,6 @@ class _Daemon(World):
             self.say(log("config-warning", text=warning))
         address = common.hosts[local.index].address
         self._say_all(nic.check(local.interface, address))
-        sfdevice.open_device(local.statefile).close()
         self._socket = HeartbeatSocket(
             tuple(host.address for host in common.hosts), local.index, common.udp_port,
             local.interface, now_ms, self._faults)
