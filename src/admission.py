@@ -70,10 +70,23 @@ class Admission:
         """Take in a host that the others have accepted; answer whether they can have."""
         view = self._view
         if host in view.proposed or view.phase is Phase.STARTING or view.sr2:
-            if view.settled:
+            if view.settled and not self._denied(host):
                 view.set_liveset(view.liveset.plus(host), view.proposed.plus(host))
             return True
         return False
+
+    def _denied(self, host: int) -> bool:
+        """Whether no member that is heard counts or proposes a host: all have dropped it.
+
+        What the host says may be from before its death, and late.  Under rule 2 nobody is
+        dropped.
+        """
+        view = self._view
+        members = [view.peers[member] for member in (
+            view.liveset & view.heartbeat_domain).minus(view.me)]
+        words = [peer for peer in members if startfacts.is_member(peer)]
+        return bool(words) and not view.sr2 and not any(
+            self._proposes(peer, host) or host in startfacts.liveset_of(peer) for peer in words)
 
     def _believe_members(self) -> None:
         """Take in whom all other members count as alive, if it was let in beside this host."""

@@ -310,6 +310,12 @@ _mutant("earlier-life-is-adopted", "a liveset with an earlier life of this host 
          "for host in view.statefile_domain.minus(view.me):"),
         ("startup", "self._enter_criteria(now_ms) if view.settled else None",
          "self._enter_criteria(now_ms)"))
+_mutant("adopts-one-of-two", "a liveset is taken over although a host runs outside it",
+        ("startup", "startfacts.running(view).plus(view.me) <= record.current_liveset",
+         "view.me in record.current_liveset"))
+_mutant("dead-words-let-in", "a host is taken in on its own word, whatever the members say",
+        ("admission", "            if view.settled and not self._denied(host):",
+         "            if view.settled:"))
 _mutant("walks-with-newcomers", "the fault handler waits for who is still on its way in",
         ("faulthandling", "        self._walkers = view.liveset - on_their_way",
          "        self._walkers = view.liveset"))

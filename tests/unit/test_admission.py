@@ -100,11 +100,27 @@ FOREIGN = [
 
 @pytest.mark.parametrize("facts, taken, why", FOREIGN, ids=[row[-1] for row in FOREIGN])
 def test_a_host_that_is_in_its_own_liveset_but_not_in_mine(facts, taken, why):
-    view = pool(joiner=MEMBER, known=True, **facts)
+    view = pool(joiner=MEMBER, known=True, member=dict(proposed_liveset=ALL), **facts)
     assert (view.liveset == ALL) is taken
     assert (2 in view.proposed) is taken
     assert ("dropped-host-runs" in names_of(view.out)) is not taken
     assert composed(view, 0, 1).fence_request is not taken
+
+
+@pytest.mark.parametrize("facts", [dict(proposed=ALL), dict(phase=Phase.STARTING)])
+@pytest.mark.parametrize("word, taken", [
+    (dict(proposed_liveset=ALL), True), (dict(current_liveset=ALL), True), (dict(), False),
+    (dict(current_liveset=hosts(0)), True),
+], ids=["proposes it", "counts it", "dropped it", "is no member yet"])
+def test_what_a_host_says_of_itself_may_be_late(word, taken, facts):
+    """A member that has dropped it denies it: it is neither taken in nor accused."""
+    view = pool(joiner=MEMBER, known=True, **facts)
+    view.liveset, view.burst_wanted = PAIR, False
+    view.peers[1].heartbeat = heartbeat(1, **dict(
+        dict(current_liveset=PAIR, proposed_liveset=PAIR), **word))
+    Admission(view).step(1001)
+    assert (view.liveset == ALL) is taken
+    assert not composed(view, 0, 1).fence_request
 
 
 @pytest.mark.parametrize("heard, advancing, sr2, loss", [
