@@ -117,6 +117,12 @@ def dropped_by_all(view: View) -> HostSet:
     return view.liveset - members
 
 
+def running(view: View) -> HostSet:
+    """The other hosts that are seen on the State-File and say there that they are in a liveset."""
+    return HostSet(host for host in view.statefile_domain.minus(view.me)
+                   if not view.peers[host].starting)
+
+
 def liveset_exists(view: View) -> bool:
     """Whether there is a liveset already.
 
@@ -124,10 +130,8 @@ def liveset_exists(view: View) -> bool:
     after the next cycle, and a host that formed a second liveset meanwhile would have the
     first one's members fenced.
     """
-    running = any(host != view.me and not view.peers[host].starting
-                  for host in view.statefile_domain)
     heard = any(is_member(view.peers[host]) for host in view.heartbeat_domain.minus(view.me))
-    return running or heard or (
+    return bool(running(view)) or heard or (
         view.sr2 and view.heartbeat_domain | view.excluded_hosts == view.everyone)
 
 
@@ -166,14 +170,13 @@ def liveset_to_join(view: View) -> HostSet:
     Not only those whose records run: those that they count as alive as well.  A host that
     this host happens not to see is a member all the same, and must agree.
     """
-    running = HostSet(host for host in view.statefile_domain.minus(view.me)
-                      if not view.peers[host].starting)
-    if not running and view.sr2:
+    here = running(view)
+    if not here and view.sr2:
         return HostSet(host for host in view.heartbeat_domain.minus(view.me)
                        if is_member(view.peers[host]))
-    members = running
+    members = here
     for record in _records(view):
-        if record.host_index in running:
+        if record.host_index in here:
             members = members | record.current_liveset
     return members.minus(view.me)
 

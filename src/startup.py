@@ -239,12 +239,12 @@ class Startup:
         return Stage.JOINING
 
     def _adopt(self) -> bool:
-        """Take over the liveset of a host that has accepted this one, as its record says."""
+        """Take over a liveset with this host, as a record says; not beside who runs outside it."""
         view = self._view
         for host in (view.statefile_domain & self._free).minus(view.me):
             record = view.peers[host].record
             if (record is not None and not record.starting
-                    and view.me in record.current_liveset):
+                    and startfacts.running(view).plus(view.me) <= record.current_liveset):
                 view.set_liveset(record.current_liveset, record.current_liveset)
                 return True
         return False

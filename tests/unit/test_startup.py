@@ -332,12 +332,28 @@ def test_a_gap_is_digested_before_nobody_is_thought_to_count_its_previous_instan
 def test_a_host_that_has_been_accepted_adopts_that_liveset():
     """A non-starting host of SF (the lowest index) has me in its L on the State-File."""
     bench = at_criteria().sees(ALONE, hosts(0, 1)).step(START_MS + 5500)
+    bench.sees(ALL, hosts(0, 1))
     for host, liveset in ((1, hosts(0, 1)), (2, ALL)):
         bench.view.peers[host].record = host_record(
             host, starting=False, current_liveset=liveset)
-    bench.sees(ALL).step(START_MS + 6000)
+    bench.step(START_MS + 6000)
     assert bench.online
     assert bench.view.liveset == bench.view.proposed == hosts(0, 1)
+
+
+@pytest.mark.parametrize("first, second, taken", [
+    (hosts(0, 1), hosts(2), EMPTY),         # two livesets, it may be; it belongs to neither yet
+    (hosts(0, 1), ALL, ALL),                # one of them counts everybody
+    (ALL, hosts(0, 2), ALL),
+])
+def test_no_liveset_is_taken_over_beside_a_host_that_runs_outside_it(first, second, taken):
+    """Hosts of the original form two at their deadlines, and each may name this host."""
+    bench = at_criteria().sees(ALONE, ALL).step(START_MS + 5500)
+    for host, liveset in ((1, first), (2, second)):
+        bench.view.peers[host].record = host_record(
+            host, starting=False, current_liveset=liveset)
+    bench.step(START_MS + 6000)
+    assert (bench.view.liveset if bench.online else EMPTY) == taken
 
 
 def test_whom_it_never_saw_without_it_may_mean_its_previous_instance():
