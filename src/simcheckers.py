@@ -237,10 +237,16 @@ class Checkers:
     def _newer(self, one: int, other: int) -> int:
         """Which of two members made a second pool: who became a member last.
 
-        (A member that parts by dropping the other is found when it does that.)
+        Ours shows what it will form on the State-File and looks what others show, before it
+        forms; xhad does neither.  So of two that form when neither can have read of the other,
+        it is xhad.  (A member that parts by dropping the other is found when it does that.)
         """
-        return max((one, other), key=lambda index: (
-            self._member_since_ms.get(index, self._now_ms()), index))
+        unread_ms = 2 * self._common.statefile_interval_ms
+
+        def since_ms(index: int) -> int:
+            xhad_ms = unread_ms if self._hosts[index].runs_xhad else 0
+            return self._member_since_ms.get(index, self._now_ms()) + xhad_ms
+        return max((one, other), key=lambda index: (since_ms(index), index))
 
     def _look_at_strangers(self) -> None:
         members = {host.index for host in self._members()}

@@ -8,6 +8,10 @@ A host that runs xhad is not healthy either once it has shown a known fault of t
 14): it lost a State-File that may be well, for the bad record of another; or it waits in its fault
 handler without a bound, and ours no longer wait for it; or it takes a host that it let in, and
 that has not heard so for T2, for one that was lost.  What it suffers then is its own fault.
+
+Where xhad hosts are members, all merge views that do not agree as xhad does, and that can take
+away the rows of the healthy (``liveset.merge``).  So what kills an xhad host that is healthy, by
+its own decision, is the original's fault in ours that decide alike in the same run.
 """
 
 from typing import Callable, Dict, List, Sequence, Set, Tuple
@@ -15,7 +19,7 @@ from typing import Callable, Dict, List, Sequence, Set, Tuple
 from xha import liveset, timing
 from xha.config import Common
 from xha.hostset import HostSet
-from xha.published import Phase
+from xha.published import NEVER, Phase
 from xha.simhost import Host
 
 
@@ -38,6 +42,8 @@ class Deaths:
         self.touched = set()  # type: Set[int]
         # Members that run xhad and have shown a known fault of it.
         self._faulty = set()  # type: Set[int]
+        # When a healthy host that runs xhad last decided to die, and which it was.
+        self._gave_up_ms, self._gave_up = NEVER, -1
         # By member that runs xhad: its phase, since when.
         self._waits = {}  # type: Dict[int, Tuple[Phase, int]]
         # By member that runs xhad: the daemons of those whom it counts as alive, as it let them in.
@@ -77,10 +83,20 @@ class Deaths:
             culprits = [host.index]
             if why == "fenced" and host.index not in self._faulty:
                 # It obeyed: whose request was it?
-                culprits = self._who_put_out(host.index, members) or culprits
+                culprits = self._who_put_out(host.index, members) or [self._decided(host)]
             self._accuse(culprits, (
                 "host {} was reset ({}) although nothing was wrong with it, nor with "
                 "the majority that it belongs to".format(host.index, why)))
+
+    def _decided(self, host: Host) -> int:
+        """Whose rule it was by which a healthy host fenced itself."""
+        now_ms = self._now_ms()
+        if host.runs_xhad:
+            self._gave_up_ms, self._gave_up = now_ms, host.index
+        elif self._gave_up_ms != NEVER and (
+                now_ms - self._gave_up_ms <= timing.patience_ms(self._common)):
+            return self._gave_up
+        return host.index
 
     def look_at_xhad(self, host: Host) -> None:
         """Note a host that has shown a known fault of the original."""
