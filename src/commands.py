@@ -282,6 +282,24 @@ def _fault(arguments: Arguments) -> int:
     return ask(paths, "fault", "set" if arguments["set"] else "clear", point)
 
 
+def _log_mask(arguments: Arguments) -> int:
+    if not arguments["LEVEL"]:
+        return ask(paths_of(arguments), "log-mask", "get")
+    verb = "set" if arguments["set"] else "reset"
+    return ask(paths_of(arguments), "log-mask", verb, _levels(verb, arguments["LEVEL"]))
+
+
+def _levels(verb: str, words: List[str]) -> str:
+    """The levels in one word, as the daemon takes them; a wrong one is refused here already."""
+    from xha import logmask
+    text = ",".join(words)
+    try:
+        logmask.levels_of(text, verb == "set")
+    except FormatError as error:
+        raise XhaError(ExitCode.INVALID_PARAMETER, str(error)) from error
+    return text
+
+
 def _build_id(arguments: Arguments) -> int:
     cli.say(build_id(), "")
     return ExitCode.SUCCESS
@@ -295,17 +313,25 @@ _CALLS = {
     "cancel_master": ("cancel-master",), "disarm_fencing": ("disarm-fencing",),
     "set_excluded": ("set-excluded", "1"), "clear_excluded": ("set-excluded", "0"),
     "pid": ("pid",), "gethoststate": ("host-state",), "buildid": ("build-id",),
-    "reload_host_weight": ("reload-host-weight",),
+    "reload_host_weight": ("reload-host-weight",), "getlogmask": ("log-mask", "get"),
+    "privatelog": ("log-file", "get"),
 }  # type: Dict[str, Tuple[str, ...]]
 
 #: And those that take arguments: our verb, and how many.
-_CALLS_WITH = {"set_pool_state": ("set-pool-state", (1,)), "fist": ("fault", (1, 2))}
+_CALLS_WITH = {"set_pool_state": ("set-pool-state", (1,)), "fist": ("fault", (1, 2)),
+               "privatelog": ("log-file", (1,))}
+
+#: And those that take levels of messages: our word for what becomes of them.
+_CALLS_WITH_LEVELS = {"setlogmask": "set", "resetlogmask": "reset"}
 
 
 def _calldaemon(arguments: Arguments) -> int:
     verb, words = arguments["VERB"], arguments["ARGUMENT"]
     if verb in _CALLS and not words:
         return ask(Paths(), *_CALLS[verb])
+    if verb in _CALLS_WITH_LEVELS and words:
+        ours = _CALLS_WITH_LEVELS[verb]
+        return ask(Paths(), "log-mask", ours, _levels(ours, words))
     if verb in _CALLS_WITH and len(words) in _CALLS_WITH[verb][1]:
         ours = _CALLS_WITH[verb][0]
         try:
@@ -362,6 +388,7 @@ _COMMANDS = {
     "set-pool-state": _set_pool_state, "set-excluded": _set_excluded,
     "clear-excluded": _clear_excluded, "write-statefile": _write_statefile,
     "dump-statefile": _dump_statefile, "cleanup-watchdog": _cleanup_watchdog, "fault": _fault,
+    "log-mask": _log_mask,
     "set-host-weight": _set_host_weight, "reload-host-weight": _reload_host_weight,
     "weightctl": _weightctl, "build-id": _build_id, "calldaemon": _calldaemon,
     "writestatefile": _writestatefile, "dumpstatefile": _dumpstatefile, "xhad": _xhad,

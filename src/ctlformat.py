@@ -57,6 +57,8 @@ VERBS = {
     "set-excluded": [(("0", "1"),)],
     "reload-host-weight": [()],
     "fault": [(("list",),), (("set", "clear"), None)],      # a point, =value
+    "log-mask": [(("get",),), (("set", "reset"), None)],    # levels, with commas between
+    "log-file": [(("get", "on", "off"),)],
 }  # type: Dict[str, List[Tuple[Optional[Tuple[str, ...]], ...]]]
 
 

@@ -167,7 +167,7 @@ class _Daemon(World):
         self._announced = False
         self._mute = False
         self._service = Service(
-            self._control, self._node, self._health, self._faults, now_ms, self.say)
+            self._control, self._node, self._health, self._faults, now_ms, logger)
 
     def _open_watchdogs(self) -> Watchdogs:
         common, local = self._settings.common, self._settings.local

@@ -59,10 +59,16 @@ class LogFile:
         except OSError as error:
             self._fail(error)
 
-    def reopen(self) -> None:
-        """Close and open: the file was renamed."""
+    def reopen(self) -> Optional[Log]:
+        """Close and open: the file was renamed.  What is to be said where that fails, once."""
         self.close()
         self.open()
+        return self._news() if self._failure else None
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is a file to write to."""
+        return self._fd >= 0
 
     def close(self) -> None:
         """Close the file."""

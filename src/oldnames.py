@@ -30,8 +30,10 @@ Usage: xha.pyz calldaemon VERB [ARGUMENT ...]
        xha.pyz calldaemon (-h | --help)
 
 VERB is query_liveset, propose_master, cancel_master, disarm_fencing, set_pool_state active
-or invalid, set_excluded, clear_excluded, pid, gethoststate, buildid, reload_host_weight, or
-fist followed by list, set POINT or clear POINT.  Ends with 14 without a daemon.
+or invalid, set_excluded, clear_excluded, pid, gethoststate, buildid, reload_host_weight,
+getlogmask, setlogmask LEVEL..., resetlogmask LEVEL... (as log-mask: names of levels, no bits),
+privatelog [on | off] (whether the log file is written), or fist followed by list, set POINT or
+clear POINT.  Ends with 14 without a daemon.
 """,
     "writestatefile": """The original's way to change the State-File without a daemon.
 

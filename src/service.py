@@ -9,14 +9,15 @@ thousand clients do, the heartbeats go out.  Source: spec 6, "Control socket".
 import os
 from typing import Callable, Dict
 
-from xha import actions, commands, events, report
+from xha import actions, commands, events, logmask, report
 from xha.actions import log
 from xha.control import ControlServer, Request
-from xha.errors import ExitCode, XhaError
+from xha.errors import ExitCode, FormatError, XhaError
 from xha.faultpoints import FaultPoints
 from xha.health import Health
 from xha.node import Node
 from xha.published import PoolState
+from xha.syslogger import Syslogger
 
 #: Requests taken in one turn.  The answer to a query about 64 hosts costs some milliseconds.
 REQUESTS_PER_TURN = 8
@@ -31,14 +32,15 @@ class Service:
 
     def __init__(self, control: ControlServer, node: Node, health: Health,
                  faults: FaultPoints, now_ms: Callable[[], int],
-                 say: Callable[[actions.Log], None]) -> None:
-        """``control`` is open; ``say`` logs a message."""
+                 logger: Syslogger) -> None:
+        """``control`` is open."""
         self._control = control
         self._node = node
         self._health = health
         self._faults = faults
         self._now_ms = now_ms
-        self._say = say
+        self._logger = logger
+        self._say = logger.say  # type: Callable[[actions.Log], None]
         self._serving = True
         # Verbs of the requests that the core has not answered yet, by ticket.
         self._asked = {}  # type: Dict[int, str]
@@ -98,6 +100,8 @@ class Service:
                 ticket=request.ticket, excluded=request.arguments[0] == "1")),
             "reload-host-weight": self._reload_weight,
             "fault": self._fault,
+            "log-mask": self._log_mask,
+            "log-file": self._log_file,
         }
 
     def _reply(self, request: Request, out: str = "", err: str = "",
@@ -131,3 +135,18 @@ class Service:
             self._reply(request, out="".join(point + "\n" for point in self._faults.list()))
         except XhaError as error:
             self._reply(request, err=str(error) + "\n", code=error.code)
+
+    def _log_mask(self, request: Request) -> None:
+        verb = request.arguments[0]
+        try:
+            if verb != "get":
+                self._logger.change(self._logger.mask.with_levels(
+                    logmask.levels_of(request.arguments[1], verb == "set"), verb == "set"))
+            self._reply(request, out=self._logger.mask.words + "\n")
+        except FormatError as error:
+            self._reply(request, err="{}\n".format(error), code=ExitCode.INVALID_PARAMETER)
+
+    def _log_file(self, request: Request) -> None:
+        if request.arguments[0] != "get":
+            self._logger.change(self._logger.mask._replace(file=request.arguments[0] == "on"))
+        self._reply(request, out="on\n" if self._logger.mask.file else "off\n")

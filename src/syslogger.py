@@ -7,7 +7,8 @@ Whoever logs must never wait for a log: not for a full or hung disk, not for
 a syslog that is absent or stuck.  So ``say`` only appends to a bounded queue
 and puts a byte into a pipe, neither of which can block; when the queue is
 full, the message is dropped and counted, and the count is said later.
-``reopen`` only sets a flag, so that a signal handler may call it.
+``reopen`` only sets a flag, so that a signal handler may call it.  A change of
+the mask goes through the queue, so that it counts from where it was asked for.
 
 The thread sends a message to syslog first (a message that syslog does not
 take in a fraction of a second is lost to syslog alone, and the next ones are
@@ -30,10 +31,11 @@ import time
 from collections import OrderedDict, deque
 from typing import Deque, Optional, Sequence, Tuple, Union
 
-from xha import catalogue
+from xha import catalogue, logmask
 from xha.actions import Log, log
 from xha.catalogue import LEVELS, Catalogue
 from xha.logfile import LogFile, ready
+from xha.logmask import LogMask
 
 #: Where syslog listens.
 SYSLOG_SOCKET = "/dev/log"
@@ -57,8 +59,9 @@ _SYSLOG_WAIT_S = 0.2
 #: The longest line, bytes; syslog daemons cut at 2048 or later.
 _MAX_LINE = 2000
 
-#: A message with its wall time, s; or somebody who waits until all before it is printed.
-_Entry = Tuple[float, Union[Log, threading.Event]]
+#: A message with its wall time, s; a change of the mask; or somebody who waits until all before
+#: it is printed.
+_Entry = Tuple[float, Union[Log, LogMask, threading.Event]]
 
 
 def load_catalogue() -> Catalogue:
@@ -100,7 +103,9 @@ class Syslogger:
         self._queue = deque()  # type: Deque[_Entry]
         self._dropped_lock = threading.Lock()
         self._dropped = 0
-        self._debug = False
+        #: What is asked for; the thread comes to it in the order of the queue.
+        self.mask = logmask.USUAL
+        self._applied = self.mask
         self._reopen = False
         self._stop = False
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -123,9 +128,12 @@ class Syslogger:
         self._queue.append((time.time(), message))
         self._wake()
 
-    def set_debug(self, debug: bool) -> None:
-        """Whether debug messages are printed too."""
-        self._debug = debug
+    def change(self, mask: LogMask) -> None:
+        """From here on print what this mask lets through.  By the daemon's loop alone."""
+        if mask != self.mask:
+            self.mask = mask
+            self._queue.append((0.0, mask))
+            self._wake()
 
     def reopen(self) -> None:
         """Open the log file anew, soon.  May be called by a signal handler."""
@@ -166,8 +174,7 @@ class Syslogger:
             stopping = self._stop
             if self._reopen:
                 self._reopen = False
-                self._file.reopen()
-                self._print(time.time(), log("log-reopened"))
+                self._open_anew()
             self._drain()
             if stopping:
                 for name, count, span_s in self._repeats.ended(None):
@@ -186,15 +193,37 @@ class Syslogger:
         """How long there is nothing to do but to wait; for ever, mostly."""
         return 1.0 if self._repeats.waiting() else None
 
+    def _open_anew(self) -> None:
+        """The file was renamed, or is wanted again."""
+        if self._applied.file:
+            news = self._file.reopen() or (log("log-reopened") if self._file.opened else None)
+            if news is not None:
+                self._print(time.time(), news)
+
     def _drain(self) -> None:
         while self._queue:
             wall_s, message = self._queue.popleft()
             if isinstance(message, threading.Event):
                 self._say_dropped()
                 message.set()
+            elif isinstance(message, LogMask):
+                self._apply(message)
             elif self._wanted(message):
                 self._print(wall_s, message)
         self._say_dropped()
+
+    def _apply(self, mask: LogMask) -> None:
+        """Change what is printed, and say so where it can still, or again, be read."""
+        news = log("log-mask-changed", levels=mask.words,
+                   file="written" if mask.file else "not written")
+        was, self._applied = self._applied, mask._replace(file=mask.file or self._applied.file)
+        failure = self._file.reopen() if mask.file and not was.file else None
+        self._print(time.time(), news)
+        if failure is not None:
+            self._print(time.time(), failure)
+        if was.file and not mask.file:
+            self._file.close()
+        self._applied = mask
 
     def _say_dropped(self) -> None:
         with self._dropped_lock:
@@ -204,7 +233,7 @@ class Syslogger:
 
     def _wanted(self, message: Log) -> bool:
         """Whether a message is printed: its level, and whether it repeats another."""
-        if self._messages.level_of(message) == "debug" and not self._debug:
+        if self._messages.level_of(message) not in self._applied.levels:
             return False
         if message.name not in self._messages or not self._messages[message.name].repeats:
             return True
@@ -217,10 +246,13 @@ class Syslogger:
 
     def _print(self, wall_s: float, message: Log) -> None:
         level = self._messages.level_of(message)
+        if level not in self._applied.levels:
+            return  # One of our own: of the file, of what was held back.
         text = "{} [{}]".format(self._messages.text_of(message, self._addresses), message.name)
         if LEVELS[level] <= LEVELS[_SYSLOG_LEVEL]:
             self._syslog.send(wall_s, level, text)
-        self._write(wall_s, level, text, message)
+        if self._applied.file:
+            self._write(wall_s, level, text, message)
 
     def _write(self, wall_s: float, level: str, text: str, message: Log) -> None:
         line = "{}.{:03d}Z {:7} {} {}".format(

@@ -48,6 +48,7 @@ GROUPS = [
     ("Repair and try", [
         ("write-statefile", "init, active, invalid, exclude, include: without a daemon"),
         ("cleanup-watchdog", "stop the timers that a dead daemon left"),
+        ("log-mask", "which levels of messages the daemon logs"),
         ("fault", "switch fault points of a daemon that was started for them"),
         ("what-if", "what this pool would do if: a line, or many, in words"),
         ("simulate", "scenarios of a virtual pool, and campaigns of random ones"),
@@ -237,6 +238,17 @@ its virtual machines: look first.  Refused with 15 while a daemon runs.
 
 Options:
   --force                  without a record of them, stop all of Xen's timers""",
+    "log-mask": """Which levels of messages the daemon that runs logs.
+
+Usage: xha.pyz log-mask [get] [options]
+       xha.pyz log-mask (set | reset) LEVEL... [options]
+
+Prints the levels that are logged.  set puts levels in, reset takes them out: neither the log
+file nor syslog gets them.  LEVEL is notice, info, debug, or all of these; err and warning are
+always logged.  A daemon begins without debug; syslog never gets info and debug.  Ends with 14
+without a daemon.  docs/messages.md shows the level of each message.
+
+Options:""",
     "fault": """Switch fault points, to see what the pool does.
 
 Usage: xha.pyz fault list [options]

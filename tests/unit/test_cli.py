@@ -116,7 +116,19 @@ WRONG = [
     (["daemon", "--report-fd=x"],                      "expected the number",          "no number"),
     (["dump-statefile", "--format=xml", "/dev/null"],  "not one of",                   "no form"),
     (["calldaemon"],                                   "usage:",                       "no verb"),
-    (["calldaemon", "getlogmask"],                     "no such verb",                 "not yet"),
+    (["calldaemon", "dumpcom"],                        "no such verb",                 "not yet"),
+    (["calldaemon", "setlogmask"],                     "not with 0 arguments",         "no level"),
+    (["calldaemon", "setlogmask", "0x7f"],             "'0x7f' is no level",           "bits"),
+    (["calldaemon", "resetlogmask", "info", "err"],    "err is always logged",         "err"),
+    (["calldaemon", "privatelog", "maybe"],            "does not take the arguments (maybe)",
+     "neither on nor off"),
+    (["log-mask", "set"],                              "usage: xha.pyz log-mask",      "nothing"),
+    (["log-mask", "get", "info"],                      "usage:",                       "to look"),
+    (["log-mask", "set", "chatty"],                    "expected err, warning, notice",
+     "no such level"),
+    (["log-mask", "set", "notice,"],                   "'' is no level",               "nothing"),
+    (["log-mask", "reset", "warning"],                 "warning is always logged",
+     "what must be seen"),
     (["calldaemon", "pid", "1"],                       "not with 1 arguments",         "too many"),
     (["calldaemon", "set_pool_state", "77"],           "does not take the arguments (77)", "77"),
     (["calldaemon", "fist", "enable"],                 "does not take the arguments", "no such"),
@@ -233,6 +245,16 @@ QUESTIONS = [
     (["calldaemon", "reload_host_weight"],      ("reload-host-weight",),         "the original's"),
     (["set-host-weight", "vm", "5"],            ("reload-host-weight",),         "written first"),
     (["ha_set_host_weight", "vm", "0"],         ("reload-host-weight",),         "xapi's"),
+    (["log-mask"],                              ("log-mask", "get"),             ""),
+    (["log-mask", "get"],                       ("log-mask", "get"),             "the same"),
+    (["log-mask", "set", "debug"],              ("log-mask", "set", "debug"),    ""),
+    (["log-mask", "reset", "info", "debug"],    ("log-mask", "reset", "info,debug"), "two"),
+    (["calldaemon", "getlogmask"],              ("log-mask", "get"),             "the original's"),
+    (["calldaemon", "setlogmask", "all"],       ("log-mask", "set", "all"),      "the original's"),
+    (["calldaemon", "resetlogmask", "notice", "info"], ("log-mask", "reset", "notice,info"),
+     "the original's"),
+    (["calldaemon", "privatelog"],              ("log-file", "get"),             "to look"),
+    (["calldaemon", "privatelog", "off"],       ("log-file", "off"),             "the original's"),
     (["fault", "list"],                         ("fault", "list"),               ""),
     (["fault", "set", "statefile.slow=9"],      ("fault", "set", "statefile.slow=9"), ""),
     (["fault", "clear", "all"],                 ("fault", "clear", "all"),       ""),
@@ -267,7 +289,9 @@ def test_a_run_directory_on_the_command_line_wins(xha, monkeypatch):
 
 @pytest.mark.parametrize("words", [["query-liveset"], ["ha_query_liveset"], ["pid"],
                                    ["propose-master"], ["disarm-fencing"], ["fault", "list"],
-                                   ["calldaemon", "pid"], ["host-state"], ["cancel-master"]])
+                                   ["calldaemon", "pid"], ["host-state"], ["cancel-master"],
+                                   ["log-mask"], ["log-mask", "set", "debug"],
+                                   ["calldaemon", "privatelog", "off"]])
 def test_without_a_daemon_it_is_14_in_one_line(xha, words):
     code, out, err = xha(*words)
     assert (code, out, err.count("\n")) == (14, "", 1)
@@ -279,6 +303,7 @@ def test_without_a_daemon_it_is_14_in_one_line(xha, words):
     (["query-liveset"], 16), (["pid", "-C", "x"], 16), (["stop-daemon"], 16),
     (["set-pool-state", "init"], 16), (["cleanup-watchdog"], 16), (["daemon"], 16),
     (["xhad", "x"], 16), (["calldaemon", "pid"], 16), (["writestatefile", "setinit", "x"], 16),
+    (["log-mask", "reset", "all"], 16),
     (["build-id"], 0), (["--version"], 0), (["--help"], 0), (["stop-daemon", "--help"], 0),
     (["dump-statefile", CONFIG], 0), (["ha_null"], 0)])
 def test_the_host_s_own_daemon_is_root_s(xha, monkeypatch, words, code):

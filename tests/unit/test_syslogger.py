@@ -13,6 +13,7 @@ import pytest
 from xha import syslogger
 from xha.actions import log
 from xha.logfile import LogFile
+from xha.logmask import USUAL
 from xha.syslogger import QUEUE_LENGTH, Syslogger, load_catalogue
 
 MESSAGES = load_catalogue()
@@ -111,11 +112,82 @@ def test_a_message_goes_where_its_level_belongs(desk, message, filed, sent, why)
     assert len(desk.sent()) == sent
 
 
+DEBUG, NOTICE, INFO = (log("statefile-accelerated", accelerated=True), log("host-online"),
+                       log("key-read"))
+
+
+def names(lines):
+    return [re.search(r"\[([a-z-]+)\]", line).group(1) for line in lines]
+
+
 def test_debug_messages_are_printed_when_asked_for(desk):
-    desk.start().set_debug(True)
-    desk.say(log("statefile-accelerated", accelerated=True))
-    assert "State-File access accelerated: yes." in desk.lines()[0]
-    assert desk.sent() == []
+    desk.start().change(USUAL.with_levels(("debug",), True))
+    desk.say(DEBUG)
+    assert names(desk.lines()) == ["log-mask-changed", "statefile-accelerated"]
+    assert names(desk.sent()) == ["log-mask-changed"], "syslog gets no debug, whatever is asked"
+    assert "the levels err warning notice info debug are logged now; the log file is written." in (
+        desk.lines()[0])
+
+
+def test_a_level_that_is_taken_out_reaches_neither_the_file_nor_syslog(desk):
+    desk.start().change(USUAL.with_levels(("notice", "info"), False))
+    desk.say(NOTICE, INFO, log("watchdog-mode-none"))
+    assert names(desk.lines()) == ["log-mask-changed", "watchdog-mode-none"]
+    assert names(desk.sent()) == ["log-mask-changed", "watchdog-mode-none"]
+    desk.logger.change(USUAL)
+    desk.say(NOTICE, INFO)
+    assert names(desk.lines())[2:] == ["log-mask-changed", "host-online", "key-read"]
+    assert names(desk.sent()) == ["log-mask-changed", "host-online"]
+
+
+def test_a_change_of_what_is_logged_counts_from_where_it_was_asked_for(desk):
+    logger = Syslogger(MESSAGES, desk.path, syslog_socket=desk.socket_path)
+    desk.logger = logger
+    logger.say(INFO)
+    logger.change(USUAL.with_levels(("info",), False))
+    logger.say(INFO)
+    logger.change(USUAL)
+    logger.say(INFO)
+    logger.start()
+    assert logger.flush(PATIENCE_S)
+    assert names(desk.lines()) == ["key-read", "log-mask-changed", "log-mask-changed", "key-read"]
+
+
+def test_to_ask_for_what_is_logged_already_is_no_news(desk):
+    desk.start().change(USUAL.with_levels(("info",), True))
+    desk.say()
+    assert desk.lines() == []
+
+
+def test_what_the_printer_says_itself_is_masked_too(desk):
+    desk.start().change(USUAL.with_levels(("info",), False))
+    desk.say()
+    desk.logger.reopen()
+    desk.say(log("gap-noticed", cause="a pause", ms=901))
+    desk.say(log("gap-noticed", cause="a pause", ms=902))
+    desk.logger.close(PATIENCE_S)
+    assert names(desk.lines()) == ["log-mask-changed", "gap-noticed"]
+
+
+def test_without_the_file_syslog_gets_what_it_got(desk):
+    desk.start().change(USUAL._replace(file=False))
+    desk.say(NOTICE)
+    os.unlink(desk.path)
+    desk.logger.reopen()
+    desk.say(NOTICE)
+    assert not os.path.exists(desk.path), "not even SIGHUP brings the file back"
+    desk.logger.change(USUAL)
+    desk.say(NOTICE)
+    assert names(desk.lines()) == ["log-mask-changed", "host-online"]
+    assert names(desk.sent()) == ["log-mask-changed", "host-online", "host-online",
+                                  "log-mask-changed", "host-online"]
+
+
+def test_the_file_s_last_line_says_that_it_is_not_written_any_more(desk):
+    desk.start().change(USUAL._replace(file=False))
+    desk.say(NOTICE)
+    assert names(desk.lines()) == ["log-mask-changed"]
+    assert "the log file is not written." in desk.lines()[0]
 
 
 def test_syslog_gets_priority_tag_pid_and_text(desk):
@@ -318,6 +390,27 @@ def test_a_renamed_log_is_left_behind_at_sighup(desk):
     assert [line.split("[")[-1] for line in desk.lines()] == ["log-reopened]", "fencing-armed]"]
     with open(desk.path + ".1") as stream:
         assert len(stream.read().splitlines()) == 1
+
+
+def test_a_log_that_cannot_be_opened_again_is_said_once_and_comes_back(desk, tmp_path):
+    folder = tmp_path / "var"
+    folder.mkdir()
+    desk.path = str(folder / "xha.log")
+    logger = desk.start()
+    desk.say(NOTICE)
+    folder.rename(tmp_path / "away")
+    for _ in range(3):
+        logger.reopen()
+        desk.say(NOTICE)
+    assert names(desk.sent()) == ["host-online", "log-file-failed"] + ["host-online"] * 3
+    folder.mkdir()
+    logger.reopen()
+    desk.say(NOTICE)
+    assert names(desk.lines()) == ["log-reopened", "log-file-works", "host-online"]
+    # Three messages, and once that the file failed.
+    assert "again, 4 are missing" in desk.lines()[1]
+    with open(str(tmp_path / "away" / "xha.log")) as stream:
+        assert names(stream) == ["host-online"], "nothing more in the file of before"
 
 
 def test_in_the_foreground_standard_error_takes_what_the_file_cannot(desk, tmp_path, capfd):
