@@ -59,6 +59,9 @@ LONGEST_TURN_MS = 1000
 #: run on meanwhile.
 LAST_WORDS_MS = 150
 
+#: Lines of a traceback that are logged, the last ones: those of a recursion are many.
+TRACEBACK_LINES = 40
+
 #: Garbage is looked for this often, ms, right after a turn's work.
 COLLECT_MS = 60000
 
@@ -77,6 +80,8 @@ def run(options: DaemonOptions) -> int:
     without returning.
     """
     logger = None
+    # Before it is named xhad: from then on, logrotate finds it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         settings = configfile.load(options.config)
         realtime.settle()
@@ -86,6 +91,7 @@ def run(options: DaemonOptions) -> int:
             syslogger.load_catalogue(), options.paths.log_file,
             addresses=[host.address for host in settings.common.hosts],
             foreground=options.report_fd < 0)
+        _reopen_at_hangup(logger)
         try:
             _try_statefile(settings)
         finally:
@@ -121,6 +127,11 @@ def _try_statefile(settings: config.Config) -> None:
     bounded.run(lambda: sfdevice.open_device(path).close(), "State-File " + path,
                 settings.common.statefile_timeout_ms / 1000
                 + sfdevice.DRBD_TRIES * sfdevice.DRBD_PAUSE_S)
+
+
+def _reopen_at_hangup(logger: syslogger.Syslogger) -> None:
+    """From here on, SIGHUP has the log opened anew."""
+    signal.signal(signal.SIGHUP, lambda number, frame: logger.reopen())
 
 
 class _Daemon(World):
@@ -184,7 +195,7 @@ class _Daemon(World):
     def start(self) -> None:
         """Take the signals; from here on the process ends by ``end``, ``fence`` or ``die``."""
         signal.set_wakeup_fd(self._signalled)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         realtime.calm_collector()
@@ -224,7 +235,7 @@ class _Daemon(World):
     def _take_completions(self) -> None:
         for done in self._worker.results():
             if done.kind == "died":
-                self.die(done.error)
+                self.die(done.error, "statefile")
             self._node.completed(Completion(
                 kind=done.kind, section=done.section, issued_at_ms=done.issued_at_ms,
                 completed_at_ms=done.completed_at_ms, error=done.error,
@@ -236,8 +247,6 @@ class _Daemon(World):
             taken = os.read(self._signals, 64)
         except BlockingIOError:
             return
-        if signal.SIGHUP in taken:
-            self._logger.reopen()
         if signal.SIGTERM in taken or signal.SIGINT in taken:
             self._node.step(events.StopRequested())
 
@@ -293,9 +302,9 @@ class _Daemon(World):
         self._worker.submit_replace(section, data, expected)
 
     def set_watchdog(self, watchdog: Watchdog, expires_at_ms: int) -> str:
-        if self._faults.value(faultpoints.WATCHDOG_FAIL):
-            return "fault point " + faultpoints.WATCHDOG_FAIL
         try:
+            if self._faults.value(faultpoints.WATCHDOG_FAIL):
+                raise WatchdogError("fault point " + faultpoints.WATCHDOG_FAIL)
             self._watchdogs.set(watchdog, expires_at_ms)
         except WatchdogError as error:
             self._stuck_watchdogs.add(watchdog)
@@ -353,10 +362,17 @@ class _Daemon(World):
         self._logger.flush(1.0)
         self._exit(code)
 
-    def die(self, text: str) -> None:
-        """A bug ends the daemon; no watchdog is touched, so an armed host is reset."""
-        self.say(log("thread-died", thread="main", reason=text))
-        tell_starter(self._options.report_fd, text.strip().rpartition("\n")[2])
+    def die(self, text: str, thread: str = "main") -> None:
+        """A bug ends the daemon; no watchdog is touched, so an armed host is reset.
+
+        Args:
+            text: the traceback.
+        """
+        lines = text.strip().splitlines()
+        self.say(log("thread-died", thread=thread, reason=lines[-1]))
+        for line in lines[-TRACEBACK_LINES:]:
+            self.say(log("traceback", line=line.rstrip()))
+        tell_starter(self._options.report_fd, lines[-1])
         if self._core.view.phase is Phase.STARTING:
             self.close_watchdogs()
         self._health.abandon()

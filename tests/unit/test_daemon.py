@@ -1,0 +1,198 @@
+"""The daemon itself, as a process of its own, run from the sources: what the loop says and does.
+
+A pool of one host, on the loopback interface.  Nothing is asked of time here but that it
+passes; pools of several hosts are tests/e2e.
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from process_samples import wait_until
+
+from xha import client, sandboxpool
+from xha.paths import Paths
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+#: A time-out that a busy machine does not reach, and that a test can wait for, s.
+TIMEOUT_S = 6
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {tests!r})
+import provoked, sources
+sources.use(sources.SRC)
+provoked.watch()
+{before}
+from xha import cli
+sys.exit(cli.main("xha.pyz", sys.argv[1:]))
+"""
+
+CONFIG = """<?xml version="1.0" encoding="utf-8"?>
+<xhad-config version="1.0">
+  <common-config>
+    <GenerationUUID>0f0f0f0f-aaaa-4bbb-8ccc-00000000d00d</GenerationUUID>
+    <UDPport>{port}</UDPport>
+    <host><HostID>10000000-1111-4222-8333-000000000000</HostID><IPaddress>{address}</IPaddress></host>
+    <parameters>{parameters}</parameters>
+  </common-config>
+  <local-config><localhost>
+    <HostID>10000000-1111-4222-8333-000000000000</HostID>
+    <HeartbeatInterface>lo</HeartbeatInterface>
+    <StateFile>{folder}/statefile</StateFile>
+    <WatchdogMode>NONE</WatchdogMode>
+  </localhost></local-config>
+</xhad-config>
+"""
+
+#: A licence check that takes until the file "go" is there.
+LICENCE = """#!/bin/sh
+touch {folder}/looking
+while [ ! -e {folder}/go ]; do sleep 0.02; done
+"""
+
+
+class Host:
+    """A host: its files and its daemon."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.paths = Paths(run_dir=folder + "/run")
+        self.process = None
+        self.environment = dict(
+            os.environ, XHA_RUN_DIR=self.paths.run_dir, XHA_HEALTH_CHECK="true",
+            XHA_RESTART_XAPI="false", XHA_LICENSE_CHECK="/nowhere/xha-lc")
+
+    def write(self, *extra):
+        """Write the configuration with these parameters, too, and an empty State-File."""
+        addresses, port = sandboxpool.free_addresses(1)
+        parameters = "".join("<{0}>{1}</{0}>".format(name, value) for name, value in (
+            sandboxpool.parameters(TIMEOUT_S) + list(extra)))
+        with open(self.folder + "/xhad.conf", "w") as file:
+            file.write(CONFIG.format(port=port, address=addresses[0], parameters=parameters,
+                                     folder=self.folder))
+        with open(self.folder + "/statefile", "wb") as file:
+            file.truncate(sandboxpool.STATEFILE_BYTES)
+        assert self.run("write-statefile", "init").wait() == 0
+
+    def run(self, command, *words, before=""):
+        """A command of the program, as a process."""
+        return subprocess.Popen(
+            [sys.executable, "-B", "-c", PROGRAM.format(tests=TESTS, before=before), command,
+             "--config=" + self.folder + "/xhad.conf"] + list(words), env=self.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(self, *words, before=""):
+        """Start the daemon."""
+        self.process = self.run("daemon", *words, before=before)
+
+    def ask(self, *words):
+        """What the daemon answers; it must be content."""
+        reply = client.call(self.paths, *words)
+        assert reply.code == 0, reply
+        return reply.out
+
+    def names(self, file=None):
+        """The names of the messages in its log, or in another file."""
+        try:
+            with open(file or self.paths.log_file) as log:
+                return re.findall(r"^\S+ \w+ .*? \[([a-z0-9-]+)\]", log.read(), re.MULTILINE)
+        except FileNotFoundError:
+            return []
+
+    def wait_for(self, *names):
+        """Wait until the log holds these, one after the other."""
+        def found():
+            left = iter(self.names())
+            return all(name in left for name in names)
+        wait_until(lambda: found() or self.process.poll() is not None)
+        assert found(), self.names()
+
+    def ended(self):
+        """The daemon's exit code; it must end by itself."""
+        return self.process.wait(60)
+
+    def close(self):
+        """Leave nothing behind."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def host():
+    # Of its own, and not tmp_path: a socket's path must be short.
+    made = Host(tempfile.mkdtemp(prefix="xha-daemon-"))
+    yield made
+    made.close()
+
+
+def test_a_daemon_says_how_it_starts_what_is_asked_and_that_it_is_not_safe(host):
+    host.write(("HeartbeatTimeouts", 9))
+    host.start("--enable-faults")
+    host.wait_for("config-warning", "fault-points-enabled", "watchdog-mode-none",
+                  "daemon-started", "host-online")
+    host.ask("set-pool-state", "active")
+    host.ask("fault", "set", "watchdog.fail")
+    host.wait_for("request-done", "fault-point-set", "watchdog-refresh-failed")
+    host.ask("fault", "clear", "all")
+    host.wait_for("watchdog-refresh-failed", "watchdog-refresh-works")
+    assert host.names().count("watchdog-refresh-failed") == 1, "it persists, and is said once"
+    # Nothing moves the timers any more; in mode NONE the daemon alone can end.
+    host.ask("fault", "set", "watchdog.fail")
+    assert host.ended() == -signal.SIGABRT
+    assert "watchdog-expired" in host.names()
+
+
+BUGS = [
+    ("main", "from xha import service; service.Service.turn = lambda self: 1 / 0"),
+    ("statefile", "from xha import statefile; "
+                  "statefile.StateFileWorker._do = lambda self, job: 1 / 0"),
+]
+
+
+@pytest.mark.parametrize("thread, bug", BUGS, ids=[row[0] for row in BUGS])
+def test_a_bug_ends_the_daemon_with_its_traceback_in_the_log(host, thread, bug):
+    host.write()
+    host.start(before=bug)
+    assert host.ended() == 127
+    names = host.names()
+    died = names.index("thread-died")
+    assert set(names[died + 1:]) == {"traceback"}
+    with open(host.paths.log_file) as log:
+        lines = log.read().splitlines()[died:]
+    said = "Thread {} of the daemon died: ZeroDivisionError: division by zero. [".format(thread)
+    assert said in lines[0]
+    assert " Traceback (most recent call last): [traceback]" in lines[1]
+    assert any(", in <lambda> [traceback]" in line for line in lines)
+    assert " ZeroDivisionError: division by zero [traceback]" in lines[-1]
+
+
+def test_logrotate_finds_a_daemon_that_still_looks_for_its_licence(host):
+    """It is named xhad already, so that `killall -HUP xhad` reaches it."""
+    host.write(("XapiLicenseCheckTimeout", 60))
+    licence = host.folder + "/licence"
+    with open(licence, "w") as file:
+        file.write(LICENCE.format(folder=host.folder))
+    os.chmod(licence, 0o700)
+    host.environment["XHA_LICENSE_CHECK"] = licence
+    host.start()
+    wait_until(lambda: os.path.exists(host.folder + "/looking"))
+    with open("/proc/{}/comm".format(host.process.pid)) as comm:
+        assert comm.read() == "xhad\n"
+    os.rename(host.paths.log_file, host.paths.log_file + ".1")
+    host.process.send_signal(signal.SIGHUP)
+    host.wait_for("log-reopened")
+    open(host.folder + "/go", "w").close()
+    host.wait_for("log-reopened", "daemon-started")
+    host.process.terminate()
+    assert host.ended() == 0
+    assert host.names()[-1] == "terminated"
+    assert "log-reopened" not in host.names(host.paths.log_file + ".1")
+    assert host.names(host.paths.log_file + ".1") == []
