@@ -5,7 +5,8 @@ Commands:
   demo      build the archive and watch a pool of this machine fail over
   test      everything that CI does: check, unit, sim, patch, archive, e2e
   check     read the code without running it: tidiness, types, syntax of CPython 3.6
-  unit      the quick tests, on the newest and the oldest CPython found here
+  unit      the quick tests, on the newest and the oldest CPython found here; together they
+            must provoke every message of sysloglist
   sim       random stories of a virtual pool: the known seeds, and three minutes of fresh ones
   coverage  which lines and branches of the core no story of the virtual pool reaches (7 minutes)
   bench     how fast the simulator is
@@ -97,7 +98,9 @@ def unit(pythons: Sequence[Interpreter]) -> None:
         say("-- CPython " + python.release)
         at_once = ["-n", str(os.cpu_count() or 1)] if environments.has_xdist(python) else []
         fewer = [] if python in (pythons[0], pythons[-1]) else ["-m", "not ends"]
-        pytest(QUICK_S, environments.for_tests(python), "tests", *(ignored + at_once + fewer))
+        whole = [] if fewer else ["--catalogue"]
+        pytest(QUICK_S, environments.for_tests(python), "tests",
+               *(ignored + at_once + fewer + whole))
 
 
 def known_seeds(house: House) -> None:

@@ -5,18 +5,28 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import sources  # noqa: E402  (it stands beside this file)
+import provoked  # noqa: E402  (it stands beside this file)
+import sources  # noqa: E402
 
 # The tidiness of the code does not depend on who reads it, and the older readers know less.
 collect_ignore = [os.path.join("unit", name) for name in ("test_tidy.py", "test_reached.py")
                   ] if sys.version_info < (3, 8) else []
 
 sources.use(sources.SRC)
+provoked.watch()
 
 
 def pytest_addoption(parser):
     """``--rewrite`` records what the stories in tests/scenarios give now."""
     parser.addoption("--rewrite", action="store_true", help="record the stories' traces anew")
+    parser.addoption("--catalogue", action="store_true",
+                     help="fail if these tests do not provoke every message of sysloglist")
+
+
+def pytest_configure(config):
+    """With ``--catalogue``, the process that starts the tests judges at their end."""
+    if config.getoption("--catalogue") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(provoked.Census())
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ class Core:
         self.state, self.key, self.global_section = state, key, None
         self.sequences = {0: 0, 1: 0, 2: 0}
         self.beats = 100
+        # The hosts that nothing can be sent to, with the reason.
+        self.unsent = ()
         # The mark of what this host sent last, which the others have heard.
         self.echo = 0
         self.own = None
@@ -47,7 +49,8 @@ class Core:
                 self.done.append(action)
                 if type(action) is actions.SendHeartbeat:
                     self.echo = mark(self.view.incarnation, action.heartbeat.sequence)
-                    waiting.append(events.HeartbeatsSent(issued_at_ms=self.now_ms, failed=()))
+                    waiting.append(events.HeartbeatsSent(
+                        issued_at_ms=self.now_ms, failed=self.unsent))
                 elif type(action) in DISK:
                     self.waits.append(action)
         return self
@@ -210,6 +213,18 @@ def test_a_loop_that_never_ticks_feeds_no_watchdog():
         core.beat(2)
     assert not [one for one in of_kind(core.done, actions.SetWatchdog)
                 if one.watchdog is Watchdog.HEARTBEAT]
+
+
+def test_a_host_that_nothing_can_be_sent_to_is_told_once_and_when_it_works_again():
+    core = Core().form()
+    core.took()
+    told = []
+    for unsent in ([2], [2], [1, 2], [1], [], []):
+        core.unsent = tuple((host, "Network is unreachable") for host in unsent)
+        core.idle(2)
+        told.append([(one.name, dict(one.fields)["host"]) for one in core.took(actions.Log)])
+    assert told == [[("heartbeat-send-failed", 2)], [], [("heartbeat-send-failed", 1)],
+                    [("heartbeat-send-works", 2)], [("heartbeat-send-works", 1)], []]
 
 
 def test_a_burst_is_three_heartbeats_100_ms_apart():

@@ -1,7 +1,7 @@
 """Whose record advances: what a reading says of another host."""
 
 import pytest
-from core_samples import good, host_record, reading, record_seal, view_of
+from core_samples import good, host_record, names_of, reading, record_seal, view_of
 
 from xha import sfrecords
 from xha.published import NEVER
@@ -37,3 +37,18 @@ def test_a_host_advances(before, after, advances, why):
     assert view.peers[2].advanced_at_ms == NEVER, "the first reading is the baseline"
     sfrecords.take(view, reading(2000, second))
     assert (view.peers[2].advanced_at_ms != NEVER) is advances
+
+
+def test_a_host_that_is_moved_to_xha_and_back_is_told_so_once_each():
+    """Two advances without a seal make an xhad; one record with a seal ends that at once."""
+    view = view_of(keyed=True)
+    said = []
+    records = [content(5), content(6), content(7), content(8), content(1, 1000),
+               content(2, 1000), content(3), content(4)]
+    for at_ms, record in enumerate(records):
+        sfrecords.take(view, reading(1000 * (1 + at_ms), [
+            good(host_record(0)), good(host_record(1)), record]))
+        said.append([name for name in names_of(view.out) if name.startswith("xhad-")])
+        del view.out[:]
+    assert said == [[], [], ["xhad-peer-accepted"], [], ["xhad-peer-ended"], [], [],
+                    ["xhad-peer-accepted"]]

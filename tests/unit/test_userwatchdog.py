@@ -27,6 +27,8 @@ PATIENCE_S = 30
 #: Opens the watchdogs, then evaluates each line that it is given and prints the result.
 DAEMON = """
 import os, signal, sys, time
+import provoked
+provoked.watch()
 from xha import watchdog
 from xha.actions import Watchdog
 from xha.errors import XhaError
@@ -58,12 +60,15 @@ for line in sys.stdin:
 class Daemon:
     """A process that is guarded by watchdogs of mode USER."""
 
-    def __init__(self, tmp_path, fence_command=""):
+    def __init__(self, tmp_path, fence_command="", without=()):
+        """``without``: a command line that runs the daemon's with less than it has."""
         if not (tmp_path / "xha").exists():
             (tmp_path / "xha").symlink_to(os.path.join(ROOT, "src"))
+            (tmp_path / "provoked.py").symlink_to(os.path.join(ROOT, "tests", "provoked.py"))
         self.paths = Paths(run_dir=str(tmp_path / "run"))
         self.process = subprocess.Popen(
-            [sys.executable, "-B", "-c", DAEMON, self.paths.run_dir, fence_command],
+            list(without) + [sys.executable, "-B", "-c", DAEMON, self.paths.run_dir,
+                             fence_command],
             cwd=str(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, universal_newlines=True)
         self.said = self.process.stdout.readline().strip()
@@ -116,8 +121,8 @@ def start(tmp_path):
     """Starts daemons; leaves neither them nor their timer processes behind."""
     started = []
 
-    def start(fence_command=""):
-        started.append(Daemon(tmp_path, fence_command))
+    def start(fence_command="", without=()):
+        started.append(Daemon(tmp_path, fence_command, without))
         return started[-1]
 
     yield start
@@ -159,6 +164,20 @@ def test_without_a_fence_command_an_expired_timer_kills_the_daemon_and_says_so(s
     after = start()
     assert "watchdog-fired" in after.said
     assert after.note() == ""
+
+
+#: Who is not root may not raise its priority anyway.
+WITHOUT_PRIORITY = ["prlimit", "--rtprio=0"] + (
+    ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"] if os.geteuid() == 0 else [])
+
+
+def test_a_timer_process_that_may_not_have_priority_says_so(start):
+    daemon = start(without=WITHOUT_PRIORITY)
+    assert "watchdog-process-plain" in daemon.said
+    # It works all the same.
+    daemon.do("dogs.set(H, now() + 50)")
+    assert daemon.ended() == -signal.SIGKILL
+    assert daemon.keeper_ended()
 
 
 def test_a_fence_command_is_run_without_a_shell_and_then_the_daemon_killed(start, tmp_path):

@@ -546,7 +546,9 @@ def test_a_closed_watchdog_of_mode_none_tells_nothing(xen, paths):
 
 def test_a_fence_in_mode_none_ends_the_process_like_abort_without_a_core_file(tmp_path):
     (tmp_path / "xha").symlink_to(os.path.join(ROOT, "src"))
+    (tmp_path / "provoked.py").symlink_to(os.path.join(ROOT, "tests", "provoked.py"))
     program = (
+        "import provoked; provoked.watch()\n"
         "import signal; signal.signal(signal.SIGABRT, signal.SIG_IGN)\n"
         "from xha import watchdog; from xha.paths import Paths\n"
         "from xha.published import WatchdogMode\n"
