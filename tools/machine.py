@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
 
 #: Programs of the end-to-end tests, and the Debian packages that bring them.
-E2E_PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
+E2E_PROGRAMS = {"ip": "iproute2", "nft": "nftables", "killall": "psmisc"}
 
 _PROBE = (
     "import platform, sys, sysconfig\n"

@@ -198,6 +198,23 @@ class Host:
         self.runs.append(Run(process, at))
         return self.daemon
 
+    def start_as(self, name: str, words: Sequence[str]) -> "subprocess.Popen[Any]":
+        """Run the archive by a link of that name, if it is not its own; the process.
+
+        It is no life of the daemon's in ``runs``: it may be a command that starts one.
+        """
+        archive = os.path.abspath(self._parts.program[-1])
+        called = archive
+        if name != os.path.basename(archive):
+            called = os.path.join(self.folder, name)
+            os.symlink(archive, called)
+        with open(self.path("/var/log/daemon.out"), "ab") as out:
+            process = self.door.popen(
+                list(self._parts.program[:-1]) + [called] + list(words),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                env=dict(ENVIRONMENT))  # type: subprocess.Popen[Any]
+        return process
+
     def stop(self, within_s: float = 15.0) -> int:
         """SIGTERM; gives the exit status."""
         self.daemon.signal(signal.SIGTERM)
