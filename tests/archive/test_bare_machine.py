@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from conftest import AS_NOBODY, OPEN_HOME, by_first_line, own_mounts, run
+from conftest import AS_NOBODY, OPEN_HOME, PYTHONS, by_first_line, closed_home, own_mounts, run
 from test_archive import COMPILED
 
 #: In a mount namespace of its own: opens a closed home, makes every mount read-only and runs
@@ -110,3 +110,78 @@ def test_a_filter_of_the_kernel_has_this_size():
     # struct sock_fprog on x86-64: a length, padding, a pointer.
     assert struct.calcsize("<HxxxxxxQ") == 16
     assert ctypes.sizeof(ctypes.c_void_p) == 8
+
+
+#: A whole life of a daemon, in namespaces of its own, where only /run and what the kernel makes
+#: (/proc, /dev) can be written: no log, no /tmp, no /var/lib.  $1 and $2: the Python and the
+#: code that the archive's first line makes of it; $3: the archive; $4: xhad or xha.pyz.
+LIFE = r"""
+mount -t proc proc /proc
+mount -t tmpfs -o mode=755 none /run
+truncate -s 266240 /run/statefile
+ln -s "$3" /run/xhad
+cat > /run/xhad.conf <<END
+<xhad-config version="1.0"><common-config>
+<GenerationUUID>0f0f0f0f-aaaa-4bbb-8ccc-00000000d00d</GenerationUUID><UDPport>694</UDPport>
+<host><HostID>10000000-1111-4222-8333-000000000000</HostID><IPaddress>127.0.0.1</IPaddress></host>
+<parameters><HeartbeatInterval>1</HeartbeatInterval><HeartbeatTimeout>5</HeartbeatTimeout>
+<StateFileInterval>1</StateFileInterval><StateFileTimeout>5</StateFileTimeout>
+<HeartbeatWatchdogTimeout>5</HeartbeatWatchdogTimeout>
+<StateFileWatchdogTimeout>8</StateFileWatchdogTimeout></parameters>
+</common-config><local-config><localhost>
+<HostID>10000000-1111-4222-8333-000000000000</HostID>
+<HeartbeatInterface>lo</HeartbeatInterface><StateFile>/run/statefile</StateFile>
+<WatchdogMode>NONE</WatchdogMode></localhost></local-config></xhad-config>
+END
+ip link set lo up
+while read -r _ place _; do
+    case $place in
+        /run|/proc|/proc/*|/dev|/dev/*) ;;
+        *) mount -o remount,bind,ro "$place" 2>/dev/null || true
+    esac
+done < /proc/self/mounts
+for place in / /tmp /var/tmp /var/log /var/lib "$PWD"; do
+    if [ -d "$place" ] && touch "$place/xha-can-write" 2>/dev/null; then
+        echo "$place is not read-only" >&2; exit 99
+    fi
+done
+python=$1 code=$2 archive=$3 how=$4
+xha() { "$python" "$code" "$archive" "$@"; }
+xha write-statefile init -C /run/xhad.conf 2>/dev/null
+case $how in
+    start-daemon) xha start-daemon -C /run/xhad.conf;;
+    daemon) xha daemon -C /run/xhad.conf 2>/dev/null & ;;
+    xhad) "$python" "$code" /run/xhad /run/xhad.conf 2>/dev/null & ;;
+esac
+until [ "$(xha host-state 2>/dev/null)" = Online ]; do sleep 0.1; done
+cat "/proc/$(xha pid)/comm"
+xha propose-master
+xha disarm-fencing
+xha stop-daemon
+find /run -type f | sort
+"""
+
+#: environment, how, why
+LIVES = [
+    ({}, "start-daemon", "no environment at all"),
+    ({"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, "daemon", "what xapi gives its scripts"),
+    ({"HOME": "/nowhere", "LC_ALL": "xx_YY.nothing", "LANG": "tlh", "TMPDIR": "/nowhere",
+      "PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"}, "xhad", "what cannot be used"),
+]
+
+
+@pytest.mark.parametrize("environment, how, why", LIVES, ids=[row[-1] for row in LIVES])
+@pytest.mark.parametrize("bare", [PYTHONS[0], PYTHONS[-1]],
+                         ids=[PYTHONS[0].version, PYTHONS[-1].version])
+def test_a_daemon_lives_where_only_run_can_be_written(bare, archive, environment, how, why):
+    """It is online, named xhad, master, and leaves nothing but its own files in /run."""
+    mapped = [] if os.geteuid() == 0 else ["--map-root-user"]
+    done = run(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"] + mapped
+               + ["/bin/sh", "-c", OPEN_HOME + LIFE, "sh", closed_home()]
+               + by_first_line(bare, archive) + [how], env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["xhad", "TRUE"]
+    assert [line for line in lines[2:] if line not in (
+        "/run/statefile", "/run/xhad.conf", "/run/xhad.lock", "/run/xhad.wd.id",
+        "/run/xha/watchdog.json")] == []
