@@ -132,6 +132,7 @@ class Service:
                 self._say(log("fault-point-set", point=point, value=value or "on"))
             elif request.arguments[0] == "clear":
                 self._faults.clear(request.arguments[1])
+                self._say(log("fault-point-cleared", point=request.arguments[1]))
             self._reply(request, out="".join(point + "\n" for point in self._faults.list()))
         except XhaError as error:
             self._reply(request, err=str(error) + "\n", code=error.code)

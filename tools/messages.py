@@ -8,7 +8,7 @@ import textwrap
 from typing import Any, List
 
 #: Columns of the page's prose.
-WIDTH = 110
+WIDTH = 98
 
 #: What a level asks of whoever reads it, from the gravest.
 LEVELS = [
@@ -21,22 +21,25 @@ LEVELS = [
 
 _HEAD = """# Messages
 
-Every message that `xha` can give: what it means and what to do. Made from `sysloglist`; do not edit this page.
+Every message that `xha` can give: what it means and what to do.  Made from `sysloglist`; do not
+edit this page.
 
 A line of `/var/log/xha.log` is
 
     2026-01-31T04:05:06.789Z notice  Liveset updated (110). [liveset-changed] liveset=110
 
-the time (UTC), the level, the text, the name of the message in brackets, and what was filled in. **Search this
-page for the name.** Names never change. A digit string such as `110` has one digit for each configured host, by
-host index; 1 is yes.
+the time (UTC), the level, the text, the name of the message in brackets, and what was filled in.
+**Search this page for the name.**  Names never change.  A digit string such as `110` has one
+digit for each configured host, by host index; 1 is yes.
 
-- `err`, `warning` and `notice` go to syslog, too, with the tag `xha`. `debug` is logged only when asked for.
-- `xha.pyz log-mask` shows which levels are logged, `log-mask set debug` puts one in, `log-mask reset info` takes
-  one out. `err` and `warning` are always logged. A new daemon begins with all but `debug`.
+- `err`, `warning` and `notice` go to syslog, too, with the tag `xha`.  `debug` is logged only when
+  asked for.
+- `xha.pyz log-mask` shows which levels are logged, `log-mask set debug` puts one in and
+  `log-mask reset info` takes one out.  `err` and `warning` are always logged.  A new daemon
+  begins with all but `debug`.
 - `killall -HUP xhad` has the log opened anew after it was renamed, as logrotate does.
-- A message marked *repeats* is printed at most once a minute while its condition lasts; `log-repeated` then says
-  how often it came.
+- A message marked *repeats* is printed at most once a minute while its condition lasts;
+  `log-repeated` then says how often it came.
 """
 
 

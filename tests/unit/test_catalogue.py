@@ -118,6 +118,35 @@ def test_fields_are_key_and_value(value, printed):
     assert catalogue.pairs_of(log("x", key=value, a=1)) == "a=1 key=" + printed
 
 
+#: What an administrator must be told, and by which messages: the list of spec 9.
+DEMANDED = [
+    # what                              level      messages
+    ("a host is online",                "notice",  ["host-online"]),
+    ("the liveset was updated",         "notice",  ["liveset-changed"]),
+    ("the pool state changed",          "notice",  ["pool-state-changed"]),
+    ("the bond is well",                "notice",  ["bond-good"]),
+    ("the bond is not",                 "warning", ["bond-degraded"]),
+    ("the bond does not work",          "err",     ["bond-error"]),
+    ("excluded was set or cleared",     "notice",  ["excluded-set", "excluded-cleared"]),
+    ("the State-File was first read",   "notice",  ["statefile-first-access"]),
+    ("it is of another version",        "err",     ["statefile-version-mismatch"]),
+    ("it is of another generation",     "err",     ["statefile-generation-mismatch"]),
+    ("a watchdog is about to expire",   "warning", ["watchdog-expiring"]),
+    ("a command was carried out",       "info",    ["request-done", "weight-changed"]),
+    ("a command changed a danger",      "notice",  ["fencing-disarmed", "stop-requested"]),
+]
+
+
+@pytest.mark.parametrize("what, level, names", DEMANDED, ids=[row[0] for row in DEMANDED])
+def test_what_an_administrator_must_be_told_is_in_the_catalogue(what, level, names):
+    assert [SHIPPED[name].level for name in names] == [level] * len(names)
+
+
+def test_the_liveset_is_told_as_a_digit_for_each_host():
+    said = SHIPPED.text_of(log("liveset-changed", liveset=HostSet([0, 2])), ["a", "b", "c"])
+    assert said == "Liveset updated (101)."
+
+
 def test_the_shipped_catalogue_advises_on_each_message():
     assert len(SHIPPED.names()) >= 50
     for name in SHIPPED.names():

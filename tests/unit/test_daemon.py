@@ -38,7 +38,8 @@ CONFIG = """<?xml version="1.0" encoding="utf-8"?>
   <common-config>
     <GenerationUUID>0f0f0f0f-aaaa-4bbb-8ccc-00000000d00d</GenerationUUID>
     <UDPport>{port}</UDPport>
-    <host><HostID>10000000-1111-4222-8333-000000000000</HostID><IPaddress>{address}</IPaddress></host>
+    <host><HostID>10000000-1111-4222-8333-000000000000</HostID>
+      <IPaddress>{address}</IPaddress></host>
     <parameters>{parameters}</parameters>
   </common-config>
   <local-config><localhost>
@@ -142,7 +143,7 @@ def test_a_daemon_says_how_it_starts_what_is_asked_and_that_it_is_not_safe(host)
     host.ask("fault", "set", "watchdog.fail")
     host.wait_for("request-done", "fault-point-set", "watchdog-refresh-failed")
     host.ask("fault", "clear", "all")
-    host.wait_for("watchdog-refresh-failed", "watchdog-refresh-works")
+    host.wait_for("watchdog-refresh-failed", "fault-point-cleared", "watchdog-refresh-works")
     assert host.names().count("watchdog-refresh-failed") == 1, "it persists, and is said once"
     # Nothing moves the timers any more; in mode NONE the daemon alone can end.
     host.ask("fault", "set", "watchdog.fail")
