@@ -20,7 +20,7 @@ from xha.paths import Paths
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 #: A time-out that a busy machine does not reach, and that a test can wait for, s.
-TIMEOUT_S = 6
+TIMEOUT_S = 9
 
 PROGRAM = """
 import sys
