@@ -79,7 +79,8 @@ class LogFile:
     def write(self, line: bytes) -> Optional[Log]:
         """Append a line; what is to be said about the file itself, if that changed."""
         if self._path and self._failure and time.monotonic() >= self._retry_at_s:
-            self.reopen()
+            self.close()
+            self.open()
         if self._fd >= 0:
             self._append(line)
         if self._failure or self._fd < 0:

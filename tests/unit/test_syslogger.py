@@ -377,6 +377,18 @@ def test_a_file_that_works_again_is_found_without_being_asked(tmp_path):
         assert stream.read() == "two\n"
 
 
+def test_a_file_that_fails_otherwise_when_it_is_tried_again_is_told_so(tmp_path):
+    folder = tmp_path / "later"
+    made = LogFile(str(folder / "xha.log"), -1)
+    made.open()
+    said = [made.write(b"one\n")]
+    (folder / "xha.log").mkdir(parents=True)
+    made._retry_at_s = 0.0  # The ten seconds are over.
+    said += [made.write(b"two\n"), made.write(b"three\n")]
+    assert [dict(one.fields)["reason"] if one else None for one in said] == [
+        "No such file or directory", "Is a directory", None]
+
+
 def test_a_renamed_log_is_left_behind_at_sighup(desk):
     logger = desk.start()
     desk.say(log("host-online"))
