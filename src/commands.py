@@ -236,8 +236,9 @@ def _daemon(arguments: Arguments) -> int:
         return int(daemon.run(options))
     except Exception as error:
         if options.report_fd >= 0:
-            report(options.report_fd, str(error) if isinstance(error, XhaError) else
-                   "internal bug: {}: {}".format(type(error).__name__, error))
+            code, text = (error.code, str(error)) if isinstance(error, XhaError) else (
+                ExitCode.INTERNAL_BUG, "internal bug: {}: {}".format(type(error).__name__, error))
+            report(options.report_fd, code, text)
         raise
 
 

@@ -32,8 +32,8 @@ import time
 import traceback
 from typing import Iterable, Set, Tuple
 
-from xha import __version__, actions, bounded, config, configfile, events, faultpoints, licensehook
-from xha import nic, realtime, sfdevice, statefile, syslogger, timing
+from xha import __version__, actions, bounded, cli, config, configfile, events, faultpoints
+from xha import licensehook, nic, realtime, sfdevice, statefile, syslogger, timing
 from xha.actions import Watchdog, log
 from xha.child import Work
 from xha.control import ControlServer
@@ -104,7 +104,7 @@ def run(options: DaemonOptions) -> int:
         if logger is not None:
             logger.say(log("start-aborted", reason=str(error)))
             logger.close()
-        tell_starter(options.report_fd, str(error))
+        tell_starter(options.report_fd, error.code, str(error))
         return error.code
     try:
         daemon.loop()
@@ -262,7 +262,7 @@ class _Daemon(World):
         if self._logger.death and not self._mute:
             # A host that cannot speak is not a host that must die.
             self._mute = True
-            tell_starter(-1, "messages are lost, their thread died: " + self._logger.death)
+            cli.say("", "messages are lost, their thread died: " + self._logger.death)
         if not self._announced and view.incarnation:
             self._announced = True
             self.say(log("daemon-started", version=__version__, host=view.me,
@@ -353,8 +353,8 @@ class _Daemon(World):
 
     def end(self, code: ExitCode, text: str) -> None:
         """End the process; no thread is waited for."""
-        if code is not ExitCode.SUCCESS:
-            tell_starter(self._options.report_fd, text)
+        if code is not ExitCode.SUCCESS or self._options.report_fd >= 0:
+            tell_starter(self._options.report_fd, code, text)
         self._worker.abandon()
         self._health.abandon()
         self._control.close()
@@ -372,7 +372,7 @@ class _Daemon(World):
         self.say(log("thread-died", thread=thread, reason=lines[-1]))
         for line in lines[-TRACEBACK_LINES:]:
             self.say(log("traceback", line=line.rstrip()))
-        tell_starter(self._options.report_fd, lines[-1])
+        tell_starter(self._options.report_fd, ExitCode.INTERNAL_BUG, lines[-1])
         if self._core.view.phase is Phase.STARTING:
             self.close_watchdogs()
         self._health.abandon()

@@ -2,6 +2,13 @@
 
 Both wait for the daemon and both are bounded, for xapi runs them without a
 time-out (spec 6).
+
+A daemon that ends while it starts says so first, with its code, through a
+pipe.  How its process ended counts more, for that is a fact; but a process
+cannot end while the kernel holds one of its threads in a disk that hangs,
+and then what it said is taken.  It is no daemon any more, and never will be
+one again; yet it keeps the daemon's lock, so that no other can start (15)
+until the disk has let it go.
 """
 
 import json
@@ -10,12 +17,12 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from xha import cli, client, configfile, daemonlock
 from xha.config import Common
 from xha.errors import ExitCode, XhaError
-from xha.options import REPORT_MAX
+from xha.options import REPORT_MAX, reported
 from xha.paths import Paths
 
 #: How often a daemon that starts or stops is looked at, s.
@@ -28,6 +35,9 @@ STOP_S = 60.0
 #: How long portreserve may take to give up the port, s; it takes milliseconds.
 RELEASE_S = 5.0
 
+#: How long a process may take to end after the daemon said that it ends, s; 1 s is its log's.
+LAST_WORD_S = 5.0
+
 #: Beyond every wait that the daemon bounds itself: loading, opening devices, three tries, s.
 START_MARGIN_S = 60.0
 
@@ -39,7 +49,8 @@ def start(paths: Paths, config_path: str, words: List[str]) -> int:
         words: what `daemon` is given beside its configuration and the pipe.
 
     Returns:
-        0 when it is online; the code with which it ended; 12 when it did neither in time.
+        0 when it is online; the code with which it ended, or said that it does; 12 when it did
+        neither in time.
 
     Raises:
         XhaError: 15, a daemon runs; 6 or 7, the configuration; 2, it cannot be run.
@@ -117,18 +128,61 @@ def _wait_until_online(paths: Paths, child: "subprocess.Popen[bytes]", reports: 
                        bound_s: float) -> int:
     """Look at the daemon until it is online, gone, or late."""
     deadline = time.monotonic() + bound_s
+    word = _LastWord(reports)
     shown = ""
     while time.monotonic() < deadline:
         ended = child.poll()
+        word.listen()
         if ended is not None:
-            return _explain_end(ended, reports)
+            return _explain_end(ended, word.text)
         state = client.call(paths, "host-state")
         if state.code == 0 and state.out.strip() == "Online":
-            _say_reports(reports)
             return ExitCode.SUCCESS
+        if word.overdue():
+            return _explain_end(word.code, word.text, child.pid)
         shown = _show_progress(paths, shown)
         time.sleep(PACE_S)
     return _give_up(paths, child, bound_s)
+
+
+class _LastWord:
+    """What the daemon says of its own end, while its process is still there."""
+
+    def __init__(self, reports: int) -> None:
+        """``reports``: the pipe, which must not block."""
+        self._reports = reports
+        self._data = b""
+        self._heard_at = 0.0
+        self._said = None  # type: Optional[Tuple[int, str]]
+
+    @property
+    def code(self) -> int:
+        """The code with which the daemon ends; only once it has said so."""
+        assert self._said is not None
+        return self._said[0]
+
+    @property
+    def text(self) -> str:
+        """Why it ends; "" when it has not said."""
+        return self._said[1] if self._said else ""
+
+    def listen(self) -> None:
+        """Take in what it has said; never waits."""
+        while len(self._data) < 4 * REPORT_MAX:
+            try:
+                part = os.read(self._reports, REPORT_MAX)
+            except BlockingIOError:
+                break
+            if not part:
+                break
+            self._data += part
+        before, self._said = self._said, reported(self._data)
+        if self._said and not before:
+            self._heard_at = time.monotonic()
+
+    def overdue(self) -> bool:
+        """Whether it has said that it ends, and its process had its time to."""
+        return self._said is not None and time.monotonic() > self._heard_at + LAST_WORD_S
 
 
 def _give_up(paths: Paths, child: "subprocess.Popen[bytes]", bound_s: float) -> int:
@@ -151,41 +205,25 @@ def _give_up(paths: Paths, child: "subprocess.Popen[bytes]", bound_s: float) -> 
     return ExitCode.JOIN_TIMEOUT
 
 
-def _explain_end(ended: int, reports: int) -> int:
-    """The daemon ended: its code, and its reason in one line."""
-    lines = _read_reports(reports)
+def _explain_end(ended: int, said: str, left: int = 0) -> int:
+    """The daemon ended: its code, and the reason that it gave, or else ours, in one line.
+
+    Args:
+        left: its process, which is still there; 0: it is not.
+    """
     if ended < 0:
         code = ExitCode.SYSTEM_ERROR
         reason = "the daemon was ended by signal {}".format(-ended)
     elif ended == 0:
         code = ExitCode.TRANSIENT_ERROR
-        reason = "the daemon was stopped before this host was online"
+        said, reason = "", "the daemon was stopped before this host was online"
     else:
         code = ExitCode(ended) if ended in set(ExitCode) else ExitCode.INTERNAL_BUG
         reason = "the daemon ended with {} ({})".format(ended, code.name.lower().replace("_", " "))
-    cli.say("", (lines[-1] if lines else reason) + "\n")
+    note = " (process {} has not ended, as when a disk that hangs holds a thread of it; until it " \
+           "has, no daemon can start here)".format(left) if left else ""
+    cli.say("", (said or reason) + note + "\n")
     return code
-
-
-def _say_reports(reports: int) -> None:
-    """What the daemon said while it started well: warnings."""
-    lines = _read_reports(reports)
-    if lines:
-        cli.say("", "\n".join(lines) + "\n")
-
-
-def _read_reports(reports: int) -> List[str]:
-    """What the daemon said so far, in lines."""
-    data = b""
-    while len(data) < 4 * REPORT_MAX:
-        try:
-            part = os.read(reports, REPORT_MAX)
-        except BlockingIOError:
-            break
-        if not part:
-            break
-        data += part
-    return data.decode("ascii", "backslashreplace").splitlines()
 
 
 def _show_progress(paths: Paths, shown: str) -> str:

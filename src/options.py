@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from xha.child import Work
 from xha.errors import ExitCode, XhaError
@@ -63,15 +63,28 @@ def hooks(arguments: Dict[str, Any]) -> Dict[Work, str]:
     return found
 
 
-def report(report_fd: int, text: str) -> None:
-    """Tell whoever started the daemon why it ends: one line.  Never raises, never blocks long.
+def report(report_fd: int, code: ExitCode, text: str) -> None:
+    """Tell whoever started the daemon that it ends, and why: one line, the last.
+
+    It is said before anything that can hang: in the kernel, a thread that a disk holds keeps
+    its process from ending.  Never raises, never blocks long.
 
     Args:
-        report_fd: ``DaemonOptions.report_fd``.
+        report_fd: ``DaemonOptions.report_fd``; a pipe gets the code, too (see ``reported``).
+        code: with which the daemon ends.
         text: one line without its end; anything but printable ASCII is escaped.
     """
+    if report_fd >= 0:
+        text = "{} {}".format(int(code), text)
     line = " ".join(text.split()).encode("ascii", "backslashreplace")[:REPORT_MAX - 1] + b"\n"
     try:
         os.write(2 if report_fd < 0 else report_fd, line)
     except OSError:
         pass        # Nobody listens any more; the reason is in the log.
+
+
+def reported(data: bytes) -> Optional[Tuple[int, str]]:
+    """The code and the reason of the last whole line that ``report`` wrote; None: none yet."""
+    lines = data.decode("ascii", "backslashreplace").split("\n")[:-1]
+    code, _, text = lines[-1].partition(" ") if lines else ("", "", "")
+    return (int(code), text) if code.isdigit() else None

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from xha import client, daemonlock, lifecycle, timerrecord
 from xha.errors import ExitCode, XhaError
+from xha.options import reported
 from xha.paths import Paths
 from xha.published import WatchdogMode
 from xha.sandboxfacts import State
@@ -226,10 +227,10 @@ class Host:
             return "ended by {}".format(signal.Signals(-code).name)
         try:
             with open(self._reason, "rb") as file:
-                lines = file.read().decode("ascii", "backslashreplace").splitlines()
+                said = reported(file.read())
         except OSError:
-            lines = []
-        return "exit code {}".format(code) + (": " + lines[-1] if lines else "")
+            said = None
+        return "exit code {}".format(code) + (": " + said[1] if said else "")
 
 
 def _sentence(cause: str) -> str:

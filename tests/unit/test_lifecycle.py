@@ -10,7 +10,7 @@ import sys
 import pytest
 from process_samples import wait_until
 
-from xha import cli, client, config, daemonlock, installplan, lifecycle
+from xha import cli, client, commands, config, daemonlock, installplan, lifecycle, options
 from xha.errors import ExitCode, XhaError
 from xha.paths import Paths
 
@@ -23,6 +23,7 @@ DAEMON = """
 import os, select, signal, sys, time
 sys.path.insert(0, {farm!r})
 from xha import control, options, realtime
+from xha.errors import XhaError
 from xha.paths import Paths
 
 assert sys.argv[1] == "daemon"
@@ -37,14 +38,28 @@ try:
 except FileExistsError:
     pass
 if plan[0] == "fails":
-    options.report(report_fd, "a first word")
-    options.report(report_fd, "cannot join, caf\\u00e9\\nand more")
+    options.report(report_fd, int(plan[1]), "cannot join, caf\\u00e9\\nand more")
+    sys.exit(int(plan[1]))
+if plan[0] == "differs":
+    options.report(report_fd, int(plan[2]), "what it said")
     sys.exit(int(plan[1]))
 if plan[0] == "silent":
     sys.exit(int(plan[1]))
 if plan[0] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
-lock = realtime.take_lock(paths.lock)
+try:
+    lock = realtime.take_lock(paths.lock)
+except XhaError as error:
+    options.report(report_fd, error.code, str(error))
+    sys.exit(error.code)
+if plan[0] == "hangs":              # A thread hangs in the disk: neither exit nor signal ends it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    options.report(report_fd, int(plan[1]), "the State-File is gone")
+    time.sleep(60)
+if plan[0] == "dawdles":
+    options.report(report_fd, int(plan[1]), "the State-File is gone")
+    time.sleep(0.3)
+    sys.exit(int(plan[1]))
 if plan[0] == "deaf":
     time.sleep(60)
 ended = []
@@ -53,6 +68,8 @@ if "stubborn" in plan:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 server = control.ControlServer(paths, lambda: int(time.monotonic() * 1000))
 server.open()
+if "contradicts" in plan:
+    options.report(report_fd, 8, "the State-File is gone")
 answers = {{"pid": "%d\\n" % (1 if "liar" in plan else os.getpid()), "host-state": plan[0] + "\\n",
            "query": '{{"fencing": "%s"}}' % ("armed" if "armed" in plan else "disarmed")}}
 looks = 0
@@ -151,6 +168,9 @@ FAILURES = [
     ("silent 99", 127, "the daemon ended with 99 (internal bug)\n",         "no code of the table"),
     ("silent 0",  3,   "the daemon was stopped before this host was online\n", "stopped meanwhile"),
     ("killed",    2,   "the daemon was ended by signal 9\n",                "killed"),
+    ("fails 0",   3,   "the daemon was stopped before this host was online\n", "it said so"),
+    ("differs 9 8", 9, "what it said\n",                 "how it ended counts more than its word"),
+    ("dawdles 8", 8,   "the State-File is gone\n",         "its process takes a moment to end"),
 ]
 
 
@@ -159,6 +179,65 @@ def test_a_start_that_fails_ends_as_the_daemon_did_with_one_line(start, capfd, p
                                                                  why):
     assert start(plan) == code
     assert capfd.readouterr() == ("", said)
+
+
+HANGS = [
+    ("hangs 8", 8, "the State-File is gone", "its own code and reason"),
+    ("hangs 0", 3, "the daemon was stopped before this host was online", "stopped meanwhile"),
+]
+
+
+@pytest.mark.parametrize("plan, code, said, why", HANGS, ids=[row[-1] for row in HANGS])
+def test_a_daemon_that_said_its_end_is_taken_at_its_word_when_its_process_cannot_end(
+        start, place, monkeypatch, capfd, plan, code, said, why):
+    monkeypatch.setattr(lifecycle, "LAST_WORD_S", 0.3)
+    assert start(plan) == code
+    pid = daemonlock.holder(place.lock)
+    assert pid, "the process is still there"
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith(said + " (process {} has not ended, ".format(pid)), err
+    assert len(err.splitlines()) == 1
+    # It may yet write: beside it nothing starts, and nothing else writes.
+    assert start("Online") == 15
+    assert "already running: process {}".format(pid) in capfd.readouterr().err
+    with pytest.raises(XhaError) as refusal:
+        commands.refuse_beside_daemon(place)
+    assert refusal.value.code == ExitCode.DAEMON_PRESENT
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not daemonlock.holder(place.lock))
+    assert start("Online") == 0, "the disk has let it go"
+
+
+def test_a_daemon_that_says_its_end_and_still_answers_online_has_started(start, monkeypatch):
+    """It cannot be; if it were, the answer would count: virtual machines rely on it."""
+    monkeypatch.setattr(lifecycle, "LAST_WORD_S", 0.0)
+    assert start("Online contradicts") == 0
+
+
+def test_a_daemon_that_takes_its_time_is_waited_for_as_long_as_it_says_nothing(
+        start, monkeypatch):
+    monkeypatch.setattr(lifecycle, "LAST_WORD_S", 0.0)
+    assert start("Starting later") == 0
+
+
+REPORTS = [
+    (b"", None, "nothing"),
+    (b"8 half a li", None, "not the whole line yet"),
+    (b"8 gone\n", (8, "gone"), "a line"),
+    (b"8 gone\n127 worse\n", (127, "worse"), "the last counts"),
+    (b"0 stopped\n", (0, "stopped"), "stopped"),
+    (b"\xc3\xa9\n", None, "not what a daemon says"),
+]
+
+
+@pytest.mark.parametrize("data, meant, why", REPORTS, ids=[row[-1] for row in REPORTS])
+def test_a_report_is_the_code_and_the_reason(data, meant, why):
+    assert options.reported(data) == meant
+
+
+def test_by_hand_the_reason_is_told_without_the_number(capfd):
+    options.report(-1, ExitCode.CANNOT_JOIN, "caf\u00e9\n")
+    assert capfd.readouterr().err == "caf\\xe9\n"
 
 
 def test_the_configuration_is_checked_before_anything_is_started(place, tmp_path):
