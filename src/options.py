@@ -40,7 +40,7 @@ class DaemonOptions(NamedTuple):
     # Fault points set from the start, as `name` or `name=value`; not yet checked.
     fault_points: Tuple[str, ...]
     # Descriptor of a pipe to start-daemon for the reason of a failed start; -1: it is run by
-    # hand, and the reason and the log go to standard error.
+    # hand, and standard error gets the reason, and the log's lines where its file takes none.
     report_fd: int
 
 

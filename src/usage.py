@@ -209,7 +209,7 @@ Options:
   --require-realtime       fail where real-time privileges are missing
   --enable-faults          let `fault` set fault points; implied by any FAULT
   --report-fd=NUMBER       descriptor that gets the reason of a failed start [default: -1];
-                           without it the log goes to standard error too""",
+                           without it standard error gets that, and what the log cannot take""",
     "write-statefile": """Change the State-File without a daemon.
 
 Usage: xha.pyz write-statefile (init | active | invalid | exclude | include) [options]

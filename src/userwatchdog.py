@@ -238,8 +238,11 @@ def _settle() -> None:
     os.chdir("/")
     os.umask(0o077)
     gc.disable()
-    with open("/proc/self/comm", "w") as file:
-        file.write(COMM)
+    try:
+        with open("/proc/self/comm", "w") as file:
+            file.write(COMM)
+    except OSError:
+        pass        # /proc is read-only: the name is for people alone.
     # Whoever reads a daemon's output to its end must not wait for the timers.
     kind = os.fstat(2).st_mode
     if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
