@@ -9,15 +9,13 @@ import concurrent.futures
 import configparser
 import hashlib
 import os
-import re
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import zipfile
-from typing import Any, Dict, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Sequence
 
-from tools import environments, machine
+from tools import elf, environments, machine
 from tools.environments import DOWNLOADS
 from tools.machine import ROOT, BuildError, Interpreter, run, say
 
@@ -137,19 +135,16 @@ def _check_library(path: str, limit: str) -> None:
     Raises:
         BuildError: it needs a newer glibc than ``limit``, or a library of this machine.
     """
-    def dump(option: str) -> str:
-        return subprocess.check_output(["objdump", option, path], universal_newlines=True)
-
-    def number(version: str) -> Tuple[int, ...]:
-        return tuple(int(part) for part in version.split("."))
-
-    needed = max([number(found) for found in re.findall(r"GLIBC_([0-9.]+)", dump("-T"))] or [(0,)])
-    if needed > number(limit):
-        raise BuildError("{} needs glibc {}, a dom0 may have {}".format(
-            path, ".".join(map(str, needed)), limit))
-    tied = re.search(r"libpython|RPATH|RUNPATH", dump("-p"))
+    with open(path, "rb") as stream:
+        needs = elf.needs(stream.read())
+    beyond = needs.beyond_glibc(limit)
+    if beyond:
+        raise BuildError("{} needs {}, a dom0 may have glibc {}".format(
+            path, " ".join(beyond), limit))
+    tied = [name for name in needs.libraries if name.startswith("libpython")]
+    tied += needs.search_paths
     if tied:
-        raise BuildError("{} is tied to this machine's Python: {}".format(path, tied.group()))
+        raise BuildError("{} is tied to this machine's Python: {}".format(path, " ".join(tied)))
 
 
 def _libraries(sources: Dict[str, str], version: str, pythons: Sequence[Interpreter],
@@ -212,11 +207,6 @@ def _compiled_parts(spec: configparser.ConfigParser, python: str, sources: Dict[
     libraries = _libraries(sources, version, ready, target)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(_compile, libraries))
-    if shutil.which("objdump") is None:
-        machine.red("no objdump: nobody checked which glibc the compiled parts need")
-        return
-    for library in libraries:
-        _check_library(library.output, spec["extensions"]["max-glibc"])
     say("compiled for CPython " + " ".join(candidate.version for candidate in ready))
 
 
@@ -234,7 +224,8 @@ def build(python: str, pythons: Sequence[Interpreter], work: str) -> str:
     target = os.path.join(work, "dependencies")
     stamp = target + ".made-from"
     wanted = "{} {} {}".format(
-        fingerprint([os.path.join(ROOT, "xha.pyz.spec"), __file__]), machine.compiler(), pythons)
+        fingerprint([os.path.join(ROOT, "xha.pyz.spec"), __file__, elf.__file__]),
+        machine.compiler(), pythons)
     if os.path.isdir(target) and os.path.exists(stamp):
         with open(stamp) as text:
             if text.read() == wanted:
@@ -248,6 +239,10 @@ def build(python: str, pythons: Sequence[Interpreter], work: str) -> str:
             sources[name] = _source(python, name, version, pin, folder)
         _pure_parts(sources, target)
         _compiled_parts(spec, python, sources, pythons, target)
+        for place, _, names in os.walk(target):
+            for name in names:
+                if name.endswith(".so"):
+                    _check_library(os.path.join(place, name), spec["extensions"]["max-glibc"])
     with open(stamp, "w") as text:
         text.write(wanted)
     return target
