@@ -86,6 +86,7 @@ class Host:
             except OSError as error:
                 raise XhaError(ExitCode.SYSTEM_ERROR, "the daemon cannot be run: {}".format(
                     error)) from error
+        self._foreign = False       # It may have been seen before it was known as ours.
 
     def signal(self, number: int) -> None:
         """Send its daemon a signal.  Raises XhaError (1): there is none."""
@@ -154,14 +155,15 @@ class Host:
 
     def look(self) -> Tuple[State, str, Optional[Dict[str, Any]]]:
         """How it is now: its state, details in words, and its daemon's answer if there is one."""
+        process = self._process     # Another thread may be starting one.
         if not self.pid():
-            return self._fate() + (None,)
+            return self._fate(process) + (None,)
         if self.paused():
             return State.PAUSED, "its timers run on", None
         reply = client.call(self.paths, "query", "json", "0", timeout_s=_ANSWER_S)
         if reply.code:
             if not self.pid():
-                return self._fate() + (None,)
+                return self._fate(process) + (None,)
             if reply.code == ExitCode.DAEMON_NOT_PRESENT and not self._answered:
                 return State.STARTING, "", None
             return State.SILENT, "its daemon does not answer", None
@@ -192,14 +194,14 @@ class Host:
     def _reason(self) -> str:
         return self.directory + "/reason"
 
-    def _fate(self) -> Tuple[State, str]:
-        """What became of its daemon and of the timers that it left."""
+    def _fate(self, process: "Optional[subprocess.Popen[bytes]]") -> Tuple[State, str]:
+        """What became of its daemon, our child ``process``, and of the timers that it left."""
         # How a daemon ended that is not our child, nobody knows.
         code = None     # type: Optional[int]
         if not self._foreign:
-            if self._process is None:
+            if process is None:
                 return State.ABSENT, ""
-            code = self._process.returncode
+            code = process.returncode
         left = timerrecord.read(self.paths).record
         if left is not None and left.armed:
             if left.mode is not WatchdogMode.USER:
