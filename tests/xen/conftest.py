@@ -3,7 +3,7 @@
     python3 build.py xen
 
 The host boots once; tests that have it reset leave it up again.  When a test fails, the last
-lines of its console follow.
+lines of its console follow.  Pools have hosts of their own, and run beside it.
 """
 import os
 import shutil
@@ -17,21 +17,15 @@ from xenrig.host import Host
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTRACT = os.path.join(os.path.dirname(HERE), "contract", "watchdog_contract.py")
 
-_measured = []
-
 
 @pytest.fixture(scope="session")
 def booted(archive):
     """The host, with everything on its disk."""
     directory = tempfile.mkdtemp(prefix="xha-xen-", dir="/tmp")
     try:
-        with Host(directory) as host:
-            for path, target in (
-                    (archive, ARCHIVE), (os.path.join(HERE, "dom0_watchdog.py"), SCRIPT),
-                    (CONTRACT, "/opt/watchdog_contract.py")):
-                with open(path, "rb") as file:
-                    host.put(file.read(), target)
-            host.run("chmod", "+x", ARCHIVE)
+        with Host(directory, {
+                ARCHIVE: archive, SCRIPT: os.path.join(HERE, "dom0_watchdog.py"),
+                "/opt/watchdog_contract.py": CONTRACT}) as host:
             yield host
     finally:
         shutil.rmtree(directory)
@@ -47,6 +41,20 @@ def host(booted, request):
         print("\n".join(text for _, text in booted.console[-60:]))
 
 
+def pytest_configure(config):
+    """Known also where nothing can run side by side."""
+    config.addinivalue_line("markers", "xdist_group(name): tests of one process")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All tests of the one host share it, in one process; those of a pool are another's."""
+    for item in items:
+        if os.path.dirname(str(item.fspath)) == HERE:
+            name = "host" if "host" in item.fixturenames else "pool"
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Tell the fixture whether its test failed."""
@@ -56,14 +64,14 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture
-def measured():
+def measured(record_property):
     """``measured("what", seconds)`` goes to the summary."""
-    def note(what, seconds):
-        _measured.append((what, seconds))
-    return note
+    return record_property
 
 
 def pytest_terminal_summary(terminalreporter):
     """The times that were seen."""
-    for what, seconds in _measured:
-        terminalreporter.write_line("{:10.6f} s  {}".format(seconds, what))
+    for state in ("passed", "failed"):
+        for report in terminalreporter.getreports(state):
+            for what, seconds in report.user_properties if report.when == "call" else ():
+                terminalreporter.write_line("{:10.6f} s  {}".format(seconds, what))

@@ -1,8 +1,37 @@
 """What the tests of this directory do with the control domain of their host."""
 import time
 
+from xenrig.host import DISK
+
 ARCHIVE = "/opt/xha.pyz"
 SCRIPT = "/opt/dom0_watchdog.py"
+CONFIG = "/etc/xensource/xhad.conf"
+
+
+def configuration(local, addresses, interface="lo", mode="HYPERVISOR", check=60, **seconds):
+    """The text of xhad.conf for the host of index ``local``; ``seconds``: t, T, Wh and Ws.
+
+    ``check``: how often xapi is looked at, s.
+    """
+    uuids = ["10000000-0000-4000-8000-00000000000{}".format(index)
+             for index in range(len(addresses))]
+    members = "".join("<host><HostID>{}</HostID><IPaddress>{}</IPaddress></host>\n".format(*row)
+                      for row in zip(uuids, addresses))
+    return """<?xml version="1.0" encoding="utf-8"?>
+<xhad-config version="1.0"><common-config>
+<GenerationUUID>11111111-2222-3333-4444-555555555555</GenerationUUID><UDPport>694</UDPport>
+{members}<parameters>
+<HeartbeatInterval>{t}</HeartbeatInterval><HeartbeatTimeout>{T}</HeartbeatTimeout>
+<StateFileInterval>{t}</StateFileInterval><StateFileTimeout>{T}</StateFileTimeout>
+<HeartbeatWatchdogTimeout>{Wh}</HeartbeatWatchdogTimeout>
+<StateFileWatchdogTimeout>{Ws}</StateFileWatchdogTimeout>
+<BootJoinTimeout>60</BootJoinTimeout><EnableJoinTimeout>60</EnableJoinTimeout>
+<XapiHealthCheckInterval>{check}</XapiHealthCheckInterval>
+</parameters></common-config><local-config><localhost><HostID>{local}</HostID>
+<HeartbeatInterface>{interface}</HeartbeatInterface><StateFile>{disk}</StateFile>
+<WatchdogMode>{mode}</WatchdogMode></localhost></local-config></xhad-config>
+""".format(local=uuids[local], interface=interface, disk=DISK, mode=mode, check=check,
+           members=members, **seconds).encode()
 
 
 def script(host, *arguments):

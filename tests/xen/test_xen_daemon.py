@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from dom0 import ARCHIVE, lives, script
+from dom0 import ARCHIVE, CONFIG, configuration, lives, script
 from xenrig.host import DISK, DISK_BYTES, HostReset
 
 INTERVAL_S, TIMEOUT_S, HEARTBEAT_WATCHDOG_S, STATEFILE_WATCHDOG_S = 2, 10, 10, 15
@@ -16,30 +16,11 @@ SLACK_S = 1.5
 #: From the kill of a daemon: its last heartbeat is up to an interval (and a whole second) old.
 EARLIEST_S = HEARTBEAT_WATCHDOG_S - INTERVAL_S - 1 - SLACK_S
 
-CONFIG = "/etc/xensource/xhad.conf"
 RECORD = "/run/xha/watchdog.json"
 IDS = "/var/run/xhad.wd.id"
-UUIDS = ["10000000-0000-4000-8000-00000000000{}".format(index) for index in range(2)]
-
-
-def configuration(local, hosts, mode):
-    """The text of xhad.conf for host ``local`` of ``hosts`` hosts on the loop-back interface."""
-    return """<?xml version="1.0" encoding="utf-8"?>
-<xhad-config version="1.0"><common-config>
-<GenerationUUID>11111111-2222-3333-4444-555555555555</GenerationUUID><UDPport>694</UDPport>
-{members}<parameters>
-<HeartbeatInterval>{t}</HeartbeatInterval><HeartbeatTimeout>{T}</HeartbeatTimeout>
-<StateFileInterval>{t}</StateFileInterval><StateFileTimeout>{T}</StateFileTimeout>
-<HeartbeatWatchdogTimeout>{Wh}</HeartbeatWatchdogTimeout>
-<StateFileWatchdogTimeout>{Ws}</StateFileWatchdogTimeout>
-<BootJoinTimeout>60</BootJoinTimeout><EnableJoinTimeout>60</EnableJoinTimeout>
-</parameters></common-config><local-config><localhost><HostID>{local}</HostID>
-<HeartbeatInterface>lo</HeartbeatInterface><StateFile>{disk}</StateFile>
-<WatchdogMode>{mode}</WatchdogMode></localhost></local-config></xhad-config>
-""".format(t=INTERVAL_S, T=TIMEOUT_S, Wh=HEARTBEAT_WATCHDOG_S, Ws=STATEFILE_WATCHDOG_S,
-           local=UUIDS[local], disk=DISK, mode=mode, members="".join(
-               "<host><HostID>{}</HostID><IPaddress>127.0.0.{}</IPaddress></host>\n".format(
-                   UUIDS[index], index + 1) for index in range(hosts))).encode()
+SECONDS = {"t": INTERVAL_S, "T": TIMEOUT_S, "Wh": HEARTBEAT_WATCHDOG_S,
+           "Ws": STATEFILE_WATCHDOG_S}
+LOOPBACK = ["127.0.0.1", "127.0.0.2"]
 
 
 def xha(host, *arguments):
@@ -58,7 +39,7 @@ def succeed(host, *arguments):
 def new_pool(host, local=0, hosts=1):
     """A configuration and an initialised State-File."""
     host.run("mkdir", "-p", os.path.dirname(CONFIG))
-    host.put(configuration(local, hosts, "HYPERVISOR"), CONFIG)
+    host.put(configuration(local, LOOPBACK[:hosts], **SECONDS), CONFIG)
     host.run("dd", "if=/dev/zero", "of=" + DISK, "bs=1M", "count={}".format(DISK_BYTES >> 20))
     succeed(host, "set-pool-state", "init")
 
@@ -170,7 +151,7 @@ def test_a_host_that_loses_the_vote_fences_itself_at_once(host, measured):
     """Beside it runs a peer of lower index, which a tie favours; then nothing is heard."""
     new_pool(host, local=1, hosts=2)
     peer = ["--run-dir=/run/peer", "--config=/etc/xensource/peer.conf"]
-    host.put(configuration(0, 2, "NONE"), "/etc/xensource/peer.conf")
+    host.put(configuration(0, LOOPBACK, mode="NONE", **SECONDS), "/etc/xensource/peer.conf")
     host.spawn(ARCHIVE, "start-daemon", "--health-check=true", *peer, log="/var/log/peer.log")
     succeed(host, "start-daemon", "--enable-faults")
     assert lives(host, HEARTBEAT_WATCHDOG_S + STATEFILE_WATCHDOG_S)

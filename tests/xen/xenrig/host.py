@@ -1,14 +1,14 @@
 """One real Xen host: boots, runs programs in its control domain, and tells when it was reset.
 
-Times are of this machine's CLOCK_MONOTONIC, seconds.  The emulated processor is some 18 times
-slower than this one, but its timers follow this machine's clock.
+Times are of this machine's CLOCK_MONOTONIC, seconds, taken when the rig has heard of something:
+never before it happened.  The emulated processor is some 18 times slower than this one, but its
+timers follow this machine's clock.
 """
 import base64
 import json
 import os
 import queue
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -18,7 +18,6 @@ from collections import namedtuple
 from xenrig import images
 from xenrig.images import RigError
 
-ADDRESS = "10.77.0.1"
 DISK = "/dev/disks/statefile"
 DISK_BYTES = 64 << 20
 
@@ -37,6 +36,14 @@ Result = namedtuple("Result", "code out err")
 Reset = namedtuple("Reset", "fired_s dying_s reset_s ready_s text")
 
 
+#: Who a host is, its hardware address, and QEMU's words for its network and its shared disk.
+Place = namedtuple("Place", "name address mac network disk")
+
+#: A host with a disk to itself, on a network with nobody else.
+ALONE = Place("h1", "10.77.0.1", "52:54:00:77:00:01", "hubport,hubid=0",
+              "file=statefile.img,cache=none")
+
+
 class HostReset(Exception):
     """The host went away before the answer came."""
 
@@ -44,8 +51,13 @@ class HostReset(Exception):
 class Host:
     """A machine in an emulator; use as a context manager."""
 
-    def __init__(self, directory):
-        self.directory = directory
+    def __init__(self, directory, files, place=ALONE, dying=lambda: None):
+        """``dying`` is called when Xen says that it is about to reset the machine.
+
+        ``files`` are on its disk from the first boot on: path there -> path here.
+        """
+        self.directory, self.place, self._dying = directory, place, dying
+        self._files = files
         self.images = images.build()
         self.events = []
         self.console = []               # (instant, line)
@@ -57,9 +69,27 @@ class Host:
         self._process = None
 
     def __enter__(self):
-        shutil.copyfile(self.images + "/root.img", self.directory + "/root.img")
-        with open(self.directory + "/statefile.img", "wb") as file:
-            file.truncate(DISK_BYTES)
+        self.make_disks()
+        self.power_on()
+        self.wait_ready()
+        return self
+
+    def __exit__(self, *exception):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._close()
+
+    def make_disks(self):
+        """Its disks as they are before the first boot."""
+        images.run("cp", self.images + "/root.img", self.directory)     # its holes stay holes
+        images.add(self.directory + "/root.img", self._files)
+        if self.place.disk == ALONE.disk:
+            with open(self.directory + "/statefile.img", "wb") as file:
+                file.truncate(DISK_BYTES)
+
+    def power_on(self):
+        """Let it begin to boot."""
         with open(self.directory + "/qemu.log", "wb") as log:
             # It ends with this process, whatever happens to that.
             self._process = subprocess.Popen(
@@ -68,23 +98,36 @@ class Host:
         for name, read in (("qmp", self._read_qmp), ("console", self._read_console),
                            ("agent", self._read_agent)):
             self._sockets[name] = self._connect(name)
-            threading.Thread(target=self._lines, args=(name, read), daemon=True).start()
-        for command in ("qmp_capabilities", "cont"):
-            self._sockets["qmp"].sendall(json.dumps({"execute": command}).encode() + b"\n")
-        self.wait_ready()
-        return self
+            threading.Thread(target=self._lines, args=(self._sockets[name], read),
+                             daemon=True).start()
+        self.qmp("qmp_capabilities")
+        self.qmp("cont")
 
-    def __exit__(self, *exception):
-        self._process.kill()
-        self._process.wait()
+    def power_off(self):
+        """Take its power; give an instant at which it was certainly off."""
+        self.qmp("quit")
+        self._process.wait(20)
+        self._event("off", "")
+        self._lost()
+        self._close()
+        return self.events[-1].at_s
+
+    def qmp(self, command, **arguments):
+        """Ask the emulator for something.  Nobody waits for it; a refusal ends up as an event."""
+        self._sockets["qmp"].sendall(json.dumps(
+            {"execute": command, "arguments": arguments}).encode() + b"\n")
+
+    def _close(self):
         for one in self._sockets.values():
             one.close()
+        self._sockets = {}
 
     def _command(self):
-        kernel = ("{}/vmlinux console=hvc0 swiotlb=4096 loglevel=5 panic=0 rig.name=h1 "
-                  "rig.address={}/24".format(self.images, ADDRESS))
+        kernel = ("{}/vmlinux console=hvc0 swiotlb=4096 loglevel=5 panic=0 rig.name={} "
+                  "rig.address={}/24".format(self.images, self.place.name, self.place.address))
         return [
-            "qemu-system-x86_64", "-name", "xha-xen", "-nodefaults", "-no-user-config",
+            "qemu-system-x86_64", "-name", "xha-xen-" + self.place.name, "-nodefaults",
+            "-no-user-config",
             "-display", "none", "-S", "-machine", "pc", "-accel", "tcg,tb-size=128",
             # Of the processors that QEMU emulates, one that Xen's control domain boots on.
             "-cpu", "qemu64", "-smp", "1", "-m", str(MEMORY_MIB), "-rtc", "base=utc",
@@ -101,10 +144,10 @@ class Host:
             "-device", "virtserialport,chardev=agent,name=xenrig.agent",
             "-drive", "file=root.img,format=raw,if=none,id=root,cache=unsafe",
             "-device", "virtio-blk-pci,drive=root,serial=root",
-            "-drive", "file=statefile.img,format=raw,if=none,id=statefile,cache=none",
+            "-drive", self.place.disk + ",format=raw,if=none,id=statefile",
             "-device", "virtio-blk-pci,drive=statefile,serial=statefile",
-            # A network of its own, with nobody else on it.
-            "-netdev", "hubport,id=net,hubid=0", "-device", "virtio-net-pci,netdev=net,romfile="]
+            "-netdev", self.place.network + ",id=net",
+            "-device", "virtio-net-pci,netdev=net,romfile=,mac=" + self.place.mac]
 
     def _connect(self, name):
         until = time.monotonic() + 20
@@ -122,11 +165,11 @@ class Host:
 
     # What the machine says.
 
-    def _lines(self, name, read):
+    def _lines(self, connection, read):
         waiting = b""
         while True:
             try:
-                data = self._sockets[name].recv(1 << 16)
+                data = connection.recv(1 << 16)
             except OSError:
                 return
             if not data:
@@ -148,9 +191,14 @@ class Host:
             for kind, pattern in SAID:
                 if pattern.search(part):
                     self._event(kind, part)
+                    if kind == "dying":
+                        self._dying()
 
     def _read_qmp(self, line):
-        if json.loads(line.decode()).get("event") == "RESET":
+        said = json.loads(line.decode())
+        if "error" in said:
+            self._event("refused", json.dumps(said["error"]))
+        if said.get("event") == "RESET":
             self._lost()
             # One reset raises this event more than once.
             last = self.find("reset", time.monotonic() - 1)
@@ -186,10 +234,14 @@ class Host:
         self.wait_ready()
         answer = queue.Queue()
         with self._changed:
-            number, boot = next(self._ids), self._boot
+            number, boot, agent = next(self._ids), self._boot, self._sockets.get("agent")
+            if boot is None or agent is None:
+                raise HostReset("the host went away before {}".format(what))
             self._waiting[number] = answer
-        self._sockets["agent"].sendall(
-            json.dumps(dict(what, do=do, id=number, boot=boot)).encode() + b"\n")
+        try:
+            agent.sendall(json.dumps(dict(what, do=do, id=number, boot=boot)).encode() + b"\n")
+        except OSError:
+            raise HostReset("the host went away before {}".format(what))
         try:
             message = answer.get(timeout=patience_s)
         except queue.Empty:
@@ -208,6 +260,10 @@ class Host:
     def spawn(self, *argv, **options):
         """Start a program in the control domain; return its pid there."""
         return self._ask("spawn", argv=argv, log=options.get("log", "/dev/null"))["pid"]
+
+    def clock(self):
+        """What the clock of the control domain shows, seconds since 1970."""
+        return self._ask("clock")["now_s"]
 
     def put(self, data, path):
         """Make a file in the control domain, on its disk before this returns."""
@@ -231,10 +287,15 @@ class Host:
                     kind, patience_s, "\n".join(text for _, text in self.console[-15:])))
         return self.find(kind, after_s)
 
+    @property
+    def is_up(self):
+        """Whether the control domain answers."""
+        return self._boot is not None
+
     def wait_ready(self):
         """Wait until the control domain answers."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._boot is not None, 180):
+            if not self._changed.wait_for(lambda: self.is_up, 180):
                 raise RigError("the control domain is not up:\n" + "\n".join(
                     text for _, text in self.console[-15:]))
 

@@ -26,7 +26,7 @@ CACHE = os.environ.get("XHA_XEN_CACHE", os.path.join(ROOT, "build", "xen"))
 #: Programs of this machine that are needed, and the packages that bring them.
 PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86", "debootstrap": "debootstrap", "modprobe": "kmod",
-    "mkfs.ext4": "e2fsprogs", "setpriv": "util-linux", "dpkg-deb": "dpkg",
+    "mkfs.ext4": "e2fsprogs", "debugfs": "e2fsprogs", "setpriv": "util-linux", "dpkg-deb": "dpkg",
 }
 PACKAGES = ["python3", "iproute2", "kmod", "procps"]
 BOOT_MODULES = ["virtio_pci", "virtio_blk", "ext4"]
@@ -163,6 +163,20 @@ class Build:
         with open(image, "wb") as file:
             file.truncate(ROOT_BYTES)
         run("mkfs.ext4", "-q", "-F", "-d", self.root, image)
+
+
+def add(image, files):
+    """Put new files into the image of a root: path there -> path here.  Permissions are kept."""
+    folders = {os.path.dirname(path) for path in files}
+    for folder in list(folders):
+        while folder != "/":
+            folders.add(folder)
+            folder = os.path.dirname(folder)
+    lines = ["mkdir " + folder for folder in sorted(folders)]
+    lines += ["write {} {}".format(here, there) for there, here in sorted(files.items())]
+    said = run("debugfs", "-w", "-f", "/dev/stdin", image, input="\n".join(lines).encode())
+    if re.search("^write: ", said, re.M):
+        raise RigError("{}: {}".format(image, said))
 
 
 def write(path, data):

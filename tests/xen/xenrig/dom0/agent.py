@@ -74,7 +74,7 @@ class Agent:
     def do_run(self, request):
         process = subprocess.Popen(
             request["argv"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, cwd="/", start_new_session=True)
+            stderr=subprocess.PIPE, cwd="/", env=request.get("env"), start_new_session=True)
         out, err = process.communicate()
         return {"code": process.returncode, "out": out.decode("utf-8", "replace"),
                 "err": err.decode("utf-8", "replace")}
@@ -86,6 +86,9 @@ class Agent:
                 start_new_session=True)
         threading.Thread(target=process.wait, daemon=True).start()
         return {"pid": process.pid}
+
+    def do_clock(self, _):
+        return {"now_s": time.time()}
 
     def do_put(self, request):
         with open(request["path"], "r+b" if request["offset"] else "wb") as file:
