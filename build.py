@@ -13,7 +13,7 @@ Commands:
   patch     apply hypervisor_patch/ to Debian's source of Xen (downloaded once, 5 MB)
   archive   build dist/xha.pyz
   e2e       real daemons from the archive, in network namespaces (root)
-  xen       the watchdog on a real Xen, in an emulator (long; not part of CI)
+  xen       real Xen hosts in an emulator: the watchdog, pools that lose hosts (not part of CI)
 
 Each command sets up what it needs under build/, from pinned and hashed sources; nothing is
 installed on this machine, but for Debian packages that e2e needs when root runs it.
@@ -171,8 +171,9 @@ def e2e(house: House) -> None:
 
 
 def xen(house: House) -> None:
-    """The watchdog on real Xen."""
-    pytest(XEN_S, environments.for_tests(house.newest), os.path.join("tests", "xen"))
+    """Real Xen: one host and, beside it, a pool of three."""
+    beside = ["-n", "2", "--dist", "loadgroup"] if environments.has_xdist(house.newest) else []
+    pytest(XEN_S, environments.for_tests(house.newest), os.path.join("tests", "xen"), *beside)
 
 
 def demo() -> None:
