@@ -172,7 +172,7 @@ def e2e(house: House) -> None:
 
 def xen(house: House) -> None:
     """Real Xen: one host and, beside it, a pool of three."""
-    beside = ["-n", "2", "--dist", "loadgroup"] if environments.has_xdist(house.newest) else []
+    beside = ["-n", "2", "--dist", "loadfile"] if environments.has_xdist(house.newest) else []
     pytest(XEN_S, environments.for_tests(house.newest), os.path.join("tests", "xen"), *beside)
 
 

@@ -41,20 +41,6 @@ def host(booted, request):
         print("\n".join(text for _, text in booted.console[-60:]))
 
 
-def pytest_configure(config):
-    """Known also where nothing can run side by side."""
-    config.addinivalue_line("markers", "xdist_group(name): tests of one process")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """All tests of the one host share it, in one process; those of a pool are another's."""
-    for item in items:
-        if os.path.dirname(str(item.fspath)) == HERE:
-            name = "host" if "host" in item.fixturenames else "pool"
-            item.add_marker(pytest.mark.xdist_group(name))
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Tell the fixture whether its test failed."""

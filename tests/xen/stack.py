@@ -60,8 +60,8 @@ def files(directory, archive):
 
 
 def ha(host, name, *arguments):
-    """Run an ha_* program of the installed stack as xapi does."""
-    return host.run("{}/ha_{}".format(STACK, name), *arguments, env=ENVIRONMENT)
+    """Run an ha_* program of the installed stack as xapi does: it bounds itself."""
+    return host.run("{}/ha_{}".format(STACK, name), *arguments, env=ENVIRONMENT, patience_s=300)
 
 
 def succeed(host, name, *arguments):
@@ -106,9 +106,9 @@ class Watch:
     def logged_drop(self, index, since_s):
         """The instant before which it did not, by its log, or None."""
         readings = [one for one in list(self.readings) if one.asked_s >= since_s]
-        text = self.host.run(
-            "grep", "-F", "[host-dropped] host={}".format(index), LOG).out
-        for shown_s in map(stamp, text.splitlines()):
+        # A host that was reset may have left zeros at what was then the end of its log.
+        text = self.host.run("grep", "-a", "-F", "[host-dropped] host={}".format(index), LOG).out
+        for shown_s in (stamp(line.lstrip("\0")) for line in text.splitlines()):
             if readings and readings[0].showed_s <= shown_s < readings[-1].showed_s:
                 return earliest(shown_s, readings)
         return None
