@@ -374,9 +374,9 @@ class Checkers:
     def check_death(self, host: Host, why: str) -> None:
         """A host is reset, or loses its power: raise Breach if it ought not to have ended."""
         # It was reset, armed or not: its next daemon ends an armed one's life no more.
-        self._views.pop(host.index, None)
+        view = self._views.pop(host.index, None)
         self.joining.was_reset(host, self._members())
         stands_ms = self._stands_ms.pop(host.index, NEVER)
         if stands_ms != NEVER and why != "fenced":
             self._would_run_ms[host.index] = self._last_ms(host, stands_ms)
-        self.deaths.check(host, why, self._members())
+        self.deaths.check(host, why, self._members(), view)

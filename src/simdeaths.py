@@ -10,17 +10,18 @@ handler without a bound, and ours no longer wait for it; or it takes a host that
 that has not heard so for T2, for one that was lost.  What it suffers then is its own fault.
 
 Where xhad hosts are members, all merge views that do not agree as xhad does, and that can take
-away the rows of the healthy (``liveset.merge``).  So what kills an xhad host that is healthy, by
-its own decision, is the original's fault in ours that decide alike in the same run.
+away the rows of the healthy (``liveset.merge``).  So it is the original's fault, too, when one of
+ours dies by that rule and would have gone on by the one of pools that are all ours.
 """
 
-from typing import Callable, Dict, List, Sequence, Set, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
-from xha import liveset, timing
+from xha import liveset, startfacts, timing
 from xha.config import Common
-from xha.hostset import HostSet
-from xha.published import NEVER, Phase
+from xha.hostset import EMPTY, HostSet
+from xha.published import Phase
 from xha.simhost import Host
+from xha.view import View
 
 
 class Deaths:
@@ -42,8 +43,6 @@ class Deaths:
         self.touched = set()  # type: Set[int]
         # Members that run xhad and have shown a known fault of it.
         self._faulty = set()  # type: Set[int]
-        # When a healthy host that runs xhad last decided to die, and which it was.
-        self._gave_up_ms, self._gave_up = NEVER, -1
         # By member that runs xhad: its phase, since when.
         self._waits = {}  # type: Dict[int, Tuple[Phase, int]]
         # By member that runs xhad: the daemons of those whom it counts as alive, as it let them in.
@@ -64,10 +63,10 @@ class Deaths:
             least = most = weight
         self._weights[host] = (min(least, weight), max(most, weight))
 
-    def check(self, host: Host, why: str, members: Sequence[Host]) -> None:
+    def check(self, host: Host, why: str, members: Sequence[Host], view: Optional[View]) -> None:
         """Accuse whoever had a healthy host reset although a majority is healthy.
 
-        ``members``: all that are armed and online.
+        ``members``: all that are armed and online; ``view``: what it believed as one, if known.
         """
         if why == "crashed" or host.index in self.touched:
             return
@@ -83,20 +82,11 @@ class Deaths:
             culprits = [host.index]
             if why == "fenced" and host.index not in self._faulty:
                 # It obeyed: whose request was it?
-                culprits = self._who_put_out(host.index, members) or [self._decided(host)]
+                culprits = self._who_put_out(host.index, members) or (
+                    [] if host.runs_xhad else _merged_as_xhad(view)) or culprits
             self._accuse(culprits, (
                 "host {} was reset ({}) although nothing was wrong with it, nor with "
                 "the majority that it belongs to".format(host.index, why)))
-
-    def _decided(self, host: Host) -> int:
-        """Whose rule it was by which a healthy host fenced itself."""
-        now_ms = self._now_ms()
-        if host.runs_xhad:
-            self._gave_up_ms, self._gave_up = now_ms, host.index
-        elif self._gave_up_ms != NEVER and (
-                now_ms - self._gave_up_ms <= timing.patience_ms(self._common)):
-            return self._gave_up
-        return host.index
 
     def look_at_xhad(self, host: Host) -> None:
         """Note a host that has shown a known fault of the original."""
@@ -132,3 +122,13 @@ class Deaths:
         return [other.index for other in members
                 if other.view is not None and other.view.fence_request
                 and index in other.view.liveset - other.view.proposed]
+
+
+def _merged_as_xhad(view: Optional[View]) -> List[int]:
+    """The members that run xhad, if it is for their rule that a host did not survive."""
+    if view is None:
+        return []
+    picture = startfacts.picture_of(view)
+    ours = liveset.merge(picture._replace(unsealed=EMPTY))
+    survives = liveset.survival_test(ours) is not liveset.Verdict.FENCE
+    return list(picture.unsealed) if survives else []
