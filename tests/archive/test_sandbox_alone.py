@@ -16,6 +16,12 @@ ENDS = [PYTHONS[0], PYTHONS[-1]]
 PATIENCE_S = 60
 
 
+def heed_all():
+    """Whoever runs the tests may ignore these (nohup, a shell's &); that would be inherited."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Sandbox:
     """A sandbox of two hosts that takes its commands from a pipe."""
 
@@ -27,8 +33,7 @@ class Sandbox:
             + list(options),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             universal_newlines=True, env={}, cwd="/",
-            # Whoever runs the tests may ignore it (nohup); that would be inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+            preexec_fn=heed_all)
         self.said = ""
 
     def type(self, *lines):
