@@ -142,7 +142,14 @@ _mutant("tie-goes-up-on-one-host", "host 1 lets the highest index win a tie",
         "tie-and-rivals-unseen")
 _mutant("rivals-unseen", "whoever forms a new liveset does not look who proposes another",
         ("startfacts", "        if record.proposed_liveset and record.proposed_liveset != mine)",
-         "        if False)"))
+         "        if False)"),
+        survives="who is offered one of two livesets takes over neither, so one of those who "
+        "formed them puts the other out; see rivals-unseen-and-one-taken")
+_mutant("rivals-unseen-and-one-taken", "nobody looks for rivals, and one of two is taken over",
+        ("startfacts", "        if record.proposed_liveset and record.proposed_liveset != mine)",
+         "        if False)"),
+        ("startup", "startfacts.running(view).plus(view.me) <= record.current_liveset",
+         "view.me in record.current_liveset"))
 _mutant("tie-and-rivals-unseen", "host 1 wins a tie, and nobody looks who proposes another",
         ("liveset", "        if its_size > best_size:",
          "        if its_size > best_size - (picture.me == 1):"),
@@ -327,11 +334,20 @@ _mutant("takes-in-a-later-life", "whom the members let in is taken in, whichever
          "if False)"))
 _mutant("dropped-host-comes-back", "a host that was dropped and still speaks is a member again",
         ("admission", "        if host in view.proposed or view.phase is Phase.STARTING "
-         "or view.sr2:", "        if True:"))
+         "or view.sr2:", "        if True:"),
+        ("admission", "            if view.settled and not self._denied(host):",
+         "            if view.settled:"))
 _mutant("forms-without-proposing", "at the deadline a liveset is formed that nobody was shown",
         ("startup", "        self._shown_at_ms = NEVER\n        return Stage.PROPOSING",
          "        view.set_liveset(view.proposed, view.proposed)\n"
-         "        return self._admitted()"))
+         "        return self._admitted()"),
+        survives="as rivals-unseen; see forms-without-proposing-and-one-taken")
+_mutant("forms-without-proposing-and-one-taken", "nobody is shown it, and one of two is taken over",
+        ("startup", "        self._shown_at_ms = NEVER\n        return Stage.PROPOSING",
+         "        view.set_liveset(view.proposed, view.proposed)\n"
+         "        return self._admitted()"),
+        ("startup", "startfacts.running(view).plus(view.me) <= record.current_liveset",
+         "view.me in record.current_liveset"))
 _mutant("forms-beside-the-silent", "a new liveset does not wait for members who may still run",
         ("startup", "        if now_ms < self._predecessors_dead_ms():\n", "        if False:\n"))
 _mutant("starts-beside-its-predecessor", "a restarted host does not wait for its removal",
