@@ -106,6 +106,13 @@ class Host:
         except FileNotFoundError:
             return []
 
+    def watchdogs_that_failed(self):
+        """The timers that its log says could not be moved, sorted; one for each line."""
+        with open(self.paths.log_file) as log:
+            return sorted(re.findall(
+                r" The (.*) watchdog cannot be set: .* \[watchdog-refresh-failed\]",
+                log.read(), re.MULTILINE))
+
     def wait_for(self, *names):
         """Wait until the log holds these, one after the other."""
         def found():
@@ -144,7 +151,9 @@ def test_a_daemon_says_how_it_starts_what_is_asked_and_that_it_is_not_safe(host)
     host.wait_for("request-done", "fault-point-set", "watchdog-refresh-failed")
     host.ask("fault", "clear", "all")
     host.wait_for("watchdog-refresh-failed", "fault-point-cleared", "watchdog-refresh-works")
-    assert host.names().count("watchdog-refresh-failed") == 1, "it persists, and is said once"
+    # It persists, and is said once of each timer: as many as met it before it was cleared.
+    said = host.watchdogs_that_failed()
+    assert said in (["heartbeat"], ["statefile"], ["heartbeat", "statefile"]), said
     # Nothing moves the timers any more; in mode NONE the daemon alone can end.
     host.ask("fault", "set", "watchdog.fail")
     assert host.ended() == -signal.SIGABRT
