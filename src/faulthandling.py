@@ -11,7 +11,7 @@ all knew at the same time.  The walk:
     ready         rendezvous FHREADY, FH1, FH1DONE
     stable        until everybody seen has been seen anew: no stale memory
     exchange      rendezvous FH1DONE, FH2, FH2DONE, on the State-File too
-    consistent    until all publish the same view, at most max(T1, T2); freeze a picture;
+    consistent    until all publish the same view (``timing.merge_at_ms``); freeze a picture;
                   where they never agree (a cut network), reduce it by ``liveset.merge``
     decide        rendezvous FH2DONE, FH3, FH3DONE; the survival test, or death
     condemn       rendezvous FH3DONE, FH4, FH4DONE
@@ -46,7 +46,7 @@ Source: spec 5, "Fault handler"; the steps are in ``faultsteps``, the instants i
 the guard in ``lifesigns``.
 """
 
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
 from xha import lifesigns, startfacts, timing
 from xha.domains import Domains
@@ -63,7 +63,7 @@ class FaultHandling:
 
     __slots__ = ("_view", "_domains", "_fencing", "_step", "_entered_at_ms", "_picture",
                  "_decided_at_ms", "_began_at_ms", "_extended", "_wait_until_ms", "_guards",
-                 "_said", "_walkers", "_walked", "_newcomer_until_ms")
+                 "_said", "_walkers", "_walked", "_newcomer_until_ms", "_views", "_news_at_ms")
 
     def __init__(self, view: View, domains: Domains, fencing: Fencing) -> None:
         self._view = view
@@ -79,6 +79,9 @@ class FaultHandling:
         # Until then at most this host waits for the end of a walk that it is not in.
         self._newcomer_until_ms = NEVER
         self._picture = None  # type: Optional[Picture]
+        # Whom each member says on either path that it hears, and when that last changed.
+        self._views = []  # type: List[Tuple[HostSet, HostSet]]
+        self._news_at_ms = NEVER
         # Instant at which the rendezvous of FH3 was complete.
         self._decided_at_ms = NEVER
         self._extended = False
@@ -153,8 +156,8 @@ class FaultHandling:
         stale = EMPTY if view.sr2 else view.liveset - view.statefile_domain
         view.log("fh-started", reason=(
             "hosts not heard ({}), hosts whose State-File record does not advance ({})".format(
-                view.picture(lost), view.picture(stale)) if lost | stale
-            else "another host has started it"))
+                view.picture(lost), view.picture(stale))
+            if lost | stale else "another host has started it"))
         self._began_at_ms = now_ms
         view.join_blocked = True
         self._extended = False
@@ -271,7 +274,12 @@ class FaultHandling:
         self._walkers |= view.liveset - view.heartbeat_domain
         picture = startfacts.picture_of(view)._replace(liveset=view.liveset & self._walkers)
         agreed = views_agree(picture)
-        until_ms = self._entered_at_ms + timing.consistent_view_ms(view.common)
+        views = [(picture.heartbeat_on_heartbeat[host] & picture.liveset,
+                  picture.heartbeat_on_statefile[host] & picture.liveset)
+                 for host in picture.liveset]
+        if views != self._views:
+            self._views, self._news_at_ms = views, now_ms
+        until_ms = timing.merge_at_ms(view.common, self._entered_at_ms, self._news_at_ms)
         if not agreed and now_ms < until_ms:
             view.wake(until_ms)
             return None

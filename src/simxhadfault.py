@@ -44,7 +44,7 @@ class Fault:
         yield from self._meet_on_disk(*EXCHANGE)
         entered_ms = shared.now_ms
         yield from shared.until(lambda: views_agree(picture_of(view)),
-                                entered_ms + timing.consistent_view_ms(view.common))
+                                entered_ms + timing.patience_ms(view.common))
         picture = picture_of(view)
         if not views_agree(picture):
             picture = merge(picture)

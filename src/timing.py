@@ -192,9 +192,20 @@ def stable_statefile_ms(common: Common) -> int:
     return common.statefile_timeout_ms // 4
 
 
-def consistent_view_ms(common: Common) -> int:
-    """How long hosts try to agree on who sees whom before views are merged."""
-    return patience_ms(common)
+def merge_at_ms(common: Common, entered_at_ms: int, news_at_ms: int) -> int:
+    """Until when hosts try to agree on who sees whom before views that differ are merged.
+
+    max(T1,T2) from entering the step (spec 5), and 2*max(t1,t2) from the last news of who hears
+    whom, but no longer than max(T1,T2) more.  A host that stops just after it entered is missed
+    T1 after its last heartbeat: when the others are about to merge.  Who merged what it knows
+    by now with what the others knew before would take a healthy host for cut off.
+
+    Args:
+        entered_at_ms: when this host began to compare views.
+        news_at_ms: when a view, its own or another's, last changed since.
+    """
+    return max(entered_at_ms + patience_ms(common),
+               min(news_at_ms + 2 * beat_ms(common), entered_at_ms + 2 * patience_ms(common)))
 
 
 # When a host is certainly dead (spec 5, sign-of-life guard; spec 13, proof 1).

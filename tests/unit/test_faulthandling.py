@@ -266,6 +266,39 @@ def test_views_that_differ_are_waited_for_at_most_the_longer_timeout_then_merged
     assert "fh-views-differ" in names_of(bench.view.out)
 
 
+LATE = [
+    (dict(lost=hosts(1)), "I hear one less"),
+    (dict(on_heartbeat=hosts(1)), "another says so in a heartbeat"),
+    (dict(on_statefile=hosts(1)), "another says so on the State-File"),
+]
+
+
+@pytest.mark.parametrize("news, what", LATE, ids=[row[-1] for row in LATE])
+def test_views_that_change_late_are_given_time_to_reach_everybody(news, what):
+    """Story 134: who merged fresh views with stale ones took a healthy host for cut off."""
+    bench = Bench().walk(Step.EXCHANGE_LEAVE)
+    bench.say(1, Phase.FH2DONE, heartbeat_domain=ALL)
+    bench.step(1).step(4900)
+    peer = bench.view.peers[1]
+    if "lost" in news:
+        bench.view.heartbeat_domain -= news["lost"]
+    if "on_heartbeat" in news:
+        peer.heartbeat = peer.heartbeat._replace(heartbeat_domain=news["on_heartbeat"])
+    if "on_statefile" in news:
+        peer.record = peer.record._replace(heartbeat_domain=news["on_statefile"])
+    bench.step(50).step(1999)
+    assert bench.at is Step.CONSISTENT
+    assert bench.step(1).at is Step.DECIDE_ENTER
+
+
+def test_news_of_hosts_outside_the_liveset_do_not_make_the_merge_wait():
+    bench = Bench(lost=EMPTY, liveset=PAIR, proposed=PAIR).walk(Step.EXCHANGE_LEAVE)
+    bench.say(1, Phase.FH2DONE, heartbeat_domain=hosts(1))
+    bench.step(1).step(4950)
+    bench.say(2, Phase.STARTING, heartbeat_domain=hosts(2))
+    assert bench.step(50).at is Step.DECIDE_ENTER
+
+
 def test_hosts_outside_the_liveset_do_not_make_views_differ():
     """All sets are cut to L."""
     bench = Bench(lost=EMPTY, liveset=PAIR, proposed=PAIR).walk(Step.EXCHANGE_LEAVE)

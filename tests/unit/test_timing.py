@@ -136,11 +136,25 @@ DERIVED = [
     (timing.reading_gap_ms, 9000, 3000, "2*t2 + 1 s"),
     (timing.stable_heartbeat_ms, 7500, 1250, "T1/4"),
     (timing.stable_statefile_ms, 7500, 1250, "T2/4"),
-    (timing.consistent_view_ms, 30000, 5000, "max(T1,T2)"),
     (timing.election_bound_ms, 40000, 15000, "max(T1,T2) + 10 s"),
     (timing.invalid_recheck_ms, 49000, 9000, "Ws + t2"),
     (timing.certain_after_write_ms, 45145, 8108, "Ws + drift + reset"),
 ]
+
+
+MERGES = [
+    # ms from entering the step to the last news, to the merge with t = 1, T = 5, why
+    (0, 5000, "max(T1,T2)"),
+    (3000, 5000, "2*max(t1,t2) have passed since"),
+    (3001, 5001, "2*max(t1,t2) after the news"),
+    (8000, 10000, "2*max(t1,t2) after the news"),
+    (8001, 10000, "at most 2*max(T1,T2)"),
+]
+
+
+@pytest.mark.parametrize("news_ms, merge_ms, why", MERGES)
+def test_the_merge_waits_for_the_newest_views(news_ms, merge_ms, why):
+    assert timing.merge_at_ms(SMALL, 100000, 100000 + news_ms) == 100000 + merge_ms, why
 
 
 @pytest.mark.parametrize("function, by_default, small, why", DERIVED,
