@@ -117,11 +117,13 @@ class UserWatchdogs(Watchdogs):
                 process.stdin.write(_code())
             self._socket.settimeout(_START_PATIENCE_S)
             answer = self._socket.recv(1024)
+        except BrokenPipeError:
+            answer = b""
         except OSError as error:
             answer = str(error).encode()
         if not answer.startswith(userwatchdog.READY):
             raise XhaError(ExitCode.WATCHDOG_ERROR, "the timer process did not start: {}".format(
-                answer.decode("utf-8", "replace") or "it ended at once"))
+                answer.decode("utf-8", "replace") or _end_of(process)))
         self._socket.setblocking(False)
         return answer[len(userwatchdog.READY):].decode("ascii")
 
@@ -192,6 +194,15 @@ def _executable(fence_command: str) -> List[str]:
         raise XhaError(ExitCode.WATCHDOG_ERROR, "fence command {!r}: there is no executable "
                        "{!r}".format(fence_command, arguments[0]))
     return [os.path.abspath(found)] + arguments[1:]
+
+
+def _end_of(process: "subprocess.Popen[bytes]") -> str:
+    """How a process ended that has closed its socket; its traceback, if any, is on stderr."""
+    try:
+        code = process.wait(_STOP_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return "it closed its socket, and goes on"
+    return "it ended {} {}".format(*("by signal", -code) if code < 0 else ("with status", code))
 
 
 def _code() -> bytes:

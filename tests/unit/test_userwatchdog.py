@@ -48,6 +48,7 @@ def attempt(call, *arguments):
         return "expired" if error.expired else str(error)
 dogs = watchdog.open_watchdogs(
     WatchdogMode.USER, Paths(run_dir=sys.argv[1]), sys.argv[2], now, {H: 30000, S: 45000})
+sys.executable = sys.argv[3]
 try:
     print([one.name for one in dogs.open()], flush=True)
 except XhaError as error:
@@ -60,15 +61,20 @@ for line in sys.stdin:
 class Daemon:
     """A process that is guarded by watchdogs of mode USER."""
 
-    def __init__(self, tmp_path, fence_command="", without=()):
-        """``without``: a command line that runs the daemon's with less than it has."""
+    def __init__(self, tmp_path, fence_command="", without=(), interpreter=sys.executable):
+        """Start it.
+
+        Args:
+            without: a command line that runs the daemon's with less than it has.
+            interpreter: the Python that the timer process is to run on.
+        """
         if not (tmp_path / "xha").exists():
             (tmp_path / "xha").symlink_to(os.path.join(ROOT, "src"))
             (tmp_path / "provoked.py").symlink_to(os.path.join(ROOT, "tests", "provoked.py"))
         self.paths = Paths(run_dir=str(tmp_path / "run"))
         self.process = subprocess.Popen(
             list(without) + [sys.executable, "-B", "-c", DAEMON, self.paths.run_dir,
-                             fence_command],
+                             fence_command, interpreter],
             cwd=str(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, universal_newlines=True)
         self.said = self.process.stdout.readline().strip()
@@ -410,3 +416,20 @@ OUTCOMES = [
 @pytest.mark.parametrize("arguments, outcome, why", OUTCOMES, ids=[row[-1] for row in OUTCOMES])
 def test_what_became_of_the_fence_command(arguments, outcome, why):
     assert outcome in userwatchdog.run_command(arguments)
+
+
+NO_STARTS = [
+    ("exit 3", "it ended with status 3"),
+    ("kill -9 $$", "it ended by signal 9"),
+]
+
+
+@pytest.mark.parametrize("script, says", NO_STARTS, ids=[row[1] for row in NO_STARTS])
+def test_a_timer_process_that_does_not_start_says_how_it_ended(tmp_path, script, says):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n{}\n".format(script))
+    python.chmod(0o755)
+    daemon = Daemon(tmp_path, interpreter=str(python))
+    assert daemon.said == "{} the timer process did not start: {}".format(
+        int(ExitCode.WATCHDOG_ERROR), says)
+    daemon.crash()
