@@ -71,7 +71,9 @@ def _take_bad(view: View, peer: Peer, text: str, fingerprint: int, now_ms: int) 
         peer.bad_since_ms = now_ms
         peer.bad_fingerprint = fingerprint
     peer.bad_text = text
-    peer.unsealed_readings = 0
+    if not peer.is_xhad:
+        # Who is known to be one stays so until it seals: it would be deaf to us for bad bytes.
+        peer.unsealed_readings = 0
 
 
 def _take_record(view: View, peer: Peer, content: HostRecord, now_ms: int) -> bool:

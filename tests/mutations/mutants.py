@@ -328,6 +328,8 @@ _mutant("walks-with-newcomers", "the fault handler waits for who is still on its
          "        self._walkers = view.liveset"))
 _mutant("leaves-lost-newcomers", "who was let in and is lost is not judged, run after run",
         ("faulthandling", "        self._walkers |= view.liveset - view.heartbeat_domain\n", ""))
+_mutant("bad-bytes-disprove-an-xhad", "a bad record makes an xhad host one that is not believed",
+        ("sfrecords", "    if not peer.is_xhad:\n", "    if True:\n"))
 _mutant("merges-before-all-know", "views are merged though one of them has just changed",
         ("timing", "               min(news_at_ms + 2 * beat_ms(common), entered_at_ms + 2 * "
          "patience_ms(common)))", "               entered_at_ms)"))

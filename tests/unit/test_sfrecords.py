@@ -1,7 +1,7 @@
 """Whose record advances: what a reading says of another host."""
 
 import pytest
-from core_samples import good, host_record, names_of, reading, record_seal, view_of
+from core_samples import bad, good, host_record, names_of, reading, record_seal, view_of
 
 from xha import sfrecords
 from xha.published import NEVER
@@ -52,3 +52,25 @@ def test_a_host_that_is_moved_to_xha_and_back_is_told_so_once_each():
         del view.out[:]
     assert said == [[], [], ["xhad-peer-accepted"], [], ["xhad-peer-ended"], [], [],
                     ["xhad-peer-accepted"]]
+
+
+BAD_BETWEEN = [
+    # readings of an unsealed record that advances, and bad ones; whether it is an xhad after each
+    ([5, 6, 7, None, None, 8], [False, False, True, True, True, True],
+     "known before: it goes on to be heard (story 135)"),
+    ([5, 6, None, 7, 8], [False, False, False, False, True],
+     "not known yet: two readings running prove it"),
+]
+
+
+@pytest.mark.parametrize("sequences, found, why", BAD_BETWEEN,
+                         ids=[row[-1] for row in BAD_BETWEEN])
+def test_a_bad_record_proves_nothing_of_an_xhad(sequences, found, why):
+    view = view_of(keyed=True)
+    seen = []
+    for number, sequence in enumerate(sequences):
+        sfrecords.take(view, reading(1000 * (1 + number), [
+            good(host_record(0)), good(host_record(1)),
+            bad() if sequence is None else content(sequence)]))
+        seen.append(view.peers[2].is_xhad)
+    assert seen == found
