@@ -157,9 +157,11 @@ class Checkers:
         """When a host's liveset loses i, i was reset, or stopped cleanly, or is disarmed."""
         for index in dropped:
             self.drops.append((self._now_ms(), host.index, index))
-            if self.joining.is_ghost(self._hosts[index]):
-                self._accuse([index], "host {} came in as what it was before, which host {} "
-                             "drops".format(index, host.index))
+            other = self._hosts[index]
+            if self.joining.is_ghost(other) or self.deaths.lives_on_rule_two(other):
+                self._accuse([index], "host {} {}, which host {} drops".format(
+                    index, "came in as what it was before" if self.joining.is_ghost(other)
+                    else "lives on by rule 2 without being heard", host.index))
                 continue
             if self._hosts[index].dangerous:
                 self._accuse([host.index], "host {} dropped host {}, which still runs".format(

@@ -1,8 +1,8 @@
 """Whether a host that was reset ought to have been: invariant 4 of spec 5.
 
 Healthy is who was not touched: its links to all others who were not, and its disk, have always
-been good.  Where they are a majority by weight, a fault of the rest must not take any of them
-down.
+been good.  Where they are a majority by weight, of all hosts and of the members, a fault of the
+rest must not take any of them down.  (Who is only starting has no say in a survival test.)
 
 A host that runs xhad is not healthy either once it has shown a known fault of the original (spec
 14): it lost a State-File that may be well, for the bad record of another; or it waits in its fault
@@ -78,7 +78,9 @@ class Deaths:
         others = HostSet.first(len(self._hosts)) - healthy
         least = tuple(self._weights.get(index, (1, 1))[0] for index in range(len(self._hosts)))
         most = tuple(self._weights.get(index, (1, 1))[1] for index in range(len(self._hosts)))
-        if liveset.size(healthy, least) > liveset.size(others, most):
+        if liveset.size(healthy, least) > liveset.size(others, most) and (
+                view is None or liveset.size(healthy & view.liveset, least)
+                > liveset.size(view.liveset - healthy, most)):
             culprits = [host.index]
             if why == "fenced" and host.index not in self._faulty:
                 # It obeyed: whose request was it?
@@ -87,6 +89,16 @@ class Deaths:
             self._accuse(culprits, (
                 "host {} was reset ({}) although nothing was wrong with it, nor with "
                 "the majority that it belongs to".format(host.index, why)))
+
+    def lives_on_rule_two(self, host: Host) -> bool:
+        """Whether a host runs xhad and moves its State-File timer without any proof.
+
+        Under survival rule 2 that daemon moves it in each cycle, whether anybody hears it or not,
+        so one that then hangs in its fault handler is never reset, and nothing tells when it
+        would have been.
+        """
+        return (host.runs_xhad and host.view is not None and host.view.sr2
+                and host.index in self._faulty)
 
     def look_at_xhad(self, host: Host) -> None:
         """Note a host that has shown a known fault of the original."""

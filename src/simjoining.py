@@ -109,5 +109,13 @@ class Joining:
             if daemon is other.node and self._now_ms() < came_in_ms + self._beside_ms:
                 continue
             if index not in other.view.proposed | other.view.liveset:
-                self._accuse([host.index], "host {} is let in without the word of host {}".format(
-                    index, other.index))
+                self._accuse([index if self._says_so_itself(index) else host.index], (
+                    "host {} is let in without the word of host {}".format(index, other.index)))
+
+    def _says_so_itself(self, index: int) -> bool:
+        """Whether a host runs xhad and counts itself in already: by late words, perhaps.
+
+        Whoever proposed it takes its word for that; only ours can tell words for an earlier life.
+        """
+        host = self._hosts[index]
+        return host.runs_xhad and host.view is not None and index in host.view.liveset
