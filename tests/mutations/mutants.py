@@ -336,7 +336,9 @@ _mutant("merges-before-all-know", "views are merged though one of them has just 
 _mutant("takes-in-a-later-life", "whom the members let in is taken in, whichever life speaks",
         ("admission", "                                      "
          "if heard_another_life(view, heartbeat, host))", "                                      "
-         "if False)"))
+         "if False)"),
+        survives="late, not wrong: its start ends at Tboot, and the next one is let in; what is "
+                 "seen of it is in scenario 132")
 _mutant("dropped-host-comes-back", "a host that was dropped and still speaks is a member again",
         ("admission", "        if host in view.proposed or view.phase is Phase.STARTING "
          "or view.sr2:", "        if True:"),
