@@ -33,6 +33,8 @@ from xha.view import View
 ACQUAINTED_MS = 3000
 #: Instants of different clocks are compared in whole ms, each rounded down.
 ROUNDING_MS = 3
+#: A cycle of xhad may be so late: it looks twice a second, and its last access took some time, ms.
+XHAD_LATE_MS = 1000
 #: Nobody is dropped sooner after the rendezvous of FH4.  Source: spec 5, fault handler, step 4.
 LEAST_WAIT_MS = 10000
 
@@ -326,9 +328,13 @@ class Checkers:
     def check_timer(self, host: Host, watchdog: Watchdog, expires_at_ms: int) -> None:
         """Raise Breach if a timer is moved beyond what the world has proven (spec 3, 4, 5).
 
-        The original moves its timers by its clock: it never promised more.
+        The original moves its timers by its clock: it never promised more.  One that stalled
+        moves its State-File timer before it writes again, so long after its last write that
+        nobody can know of it (spec 5 counts max(t1,t2)): that one is not counted.
         """
-        if watchdog is Watchdog.STATEFILE:
+        stalled = host.runs_xhad and host.way.proven_ms != NEVER and (
+            host.now_ms() - host.way.proven_ms > timing.beat_ms(self._common) + XHAD_LATE_MS)
+        if watchdog is Watchdog.STATEFILE and not stalled:
             self._stands_ms[host.index] = expires_at_ms
         if host.runs_xhad:
             return
