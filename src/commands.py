@@ -315,7 +315,7 @@ _CALLS = {
     "set_excluded": ("set-excluded", "1"), "clear_excluded": ("set-excluded", "0"),
     "pid": ("pid",), "gethoststate": ("host-state",), "buildid": ("build-id",),
     "reload_host_weight": ("reload-host-weight",), "getlogmask": ("log-mask", "get"),
-    "privatelog": ("log-file", "get"),
+    "privatelog": ("log-file", "get"), "dumpcom": ("query", "json", "0"),
 }  # type: Dict[str, Tuple[str, ...]]
 
 #: And those that take arguments: our verb, and how many.

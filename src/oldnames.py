@@ -32,8 +32,9 @@ Usage: xha.pyz calldaemon VERB [ARGUMENT ...]
 VERB is query_liveset, propose_master, cancel_master, disarm_fencing, set_pool_state active
 or invalid, set_excluded, clear_excluded, pid, gethoststate, buildid, reload_host_weight,
 getlogmask, setlogmask LEVEL..., resetlogmask LEVEL... (as log-mask: names of levels, no bits),
-privatelog [on | off] (whether the log file is written), or fist followed by list, set POINT or
-clear POINT.  Ends with 14 without a daemon.
+privatelog [on | off] (whether the log file is written), dumpcom (all that the daemon knows, as
+query-liveset --format=json tells it), or fist followed by list, set POINT or clear POINT.  Ends
+with 14 without a daemon.
 """,
     "writestatefile": """The original's way to change the State-File without a daemon.
 

@@ -325,6 +325,7 @@ WITH_DAEMON = [
     ("ha_start_daemon --enable-faults",     0,  NOTHING, NOTHING),
     ("host-state",                          0,  r"Online", NOTHING),
     ("calldaemon gethoststate",             0,  r"Online", NOTHING),
+    ("calldaemon dumpcom",                  0,  r"\{(?s:.*)\}", NOTHING),
     ("pid",                                 0,  r"\d+", NOTHING),
     ("calldaemon pid",                      0,  r"\d+", NOTHING),
     ("build-id",                            0,  BUILD_ID, NOTHING),

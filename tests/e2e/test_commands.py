@@ -1,5 +1,6 @@
 """The commands xapi runs: their codes, and callers who abuse the control socket."""
 
+import json
 import os
 import socket
 import struct
@@ -68,6 +69,7 @@ def test_the_names_of_the_original_work(online):
     assert view.parse(host.must("ha_query_liveset").out).live == (0,)
     assert host.must("calldaemon", "propose_master").out.strip() == "TRUE"
     assert host.must("calldaemon", "gethoststate").out.strip() == "Online"
+    assert json.loads(host.must("calldaemon", "dumpcom").out)["status"] == "online"
 
 
 #: request, why
