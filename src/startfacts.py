@@ -123,6 +123,13 @@ def running(view: View) -> HostSet:
                    if not view.peers[host].starting)
 
 
+def all_wrote_so(view: View) -> bool:
+    """Whether the records of all other members say that these are in a liveset."""
+    records = [view.peers[host].record for host in view.liveset.minus(view.me)]
+    return all(record is not None and record.host_index in record.current_liveset
+               for record in records)
+
+
 def liveset_exists(view: View) -> bool:
     """Whether there is a liveset already.
 

@@ -105,7 +105,7 @@ class Startup:
         self._view.set_accelerate("starting", True)
 
     def step(self, now_ms: int) -> None:
-        """Go as far as the facts allow."""
+        """Go as far as the facts allow; a first write that hangs does not hold up the deadline."""
         view = self._view
         if self._started_at_ms == NEVER:
             return
@@ -115,9 +115,13 @@ class Startup:
         self._free = self._free | startfacts.strangers(view)
         advancing = view.me in view.statefile_domain
         self._own_advance_seen = self._own_advance_seen or advancing
-        if self._own_advance_seen and not advancing:
-            self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE,
-                                "this host's State-File record stopped advancing")
+        deadline_ms = self._deadline_ms(view.pool_state)
+        late = now_ms >= deadline_ms and view.settled and not view.sr2
+        if not advancing and (self._own_advance_seen or late):
+            self._fencing.abort(ExitCode.STATEFILE_INACCESSIBLE, "this host's State-File record" + (
+                " stopped advancing" if self._own_advance_seen else " cannot be written in time"))
+        elif not advancing and now_ms < deadline_ms:
+            view.wake(deadline_ms)
         while not view.ended and not self.done:
             following = self._stages[self._stage](now_ms)
             if view.ended or following is None:
@@ -136,10 +140,7 @@ class Startup:
         if self._online_at_ms == NEVER:
             self._online_at_ms = now_ms
         until_ms = self._online_at_ms + view.common.statefile_timeout_ms
-        records = [view.peers[host].record for host in view.liveset.minus(view.me)]
-        if now_ms >= until_ms or all(
-                record is not None and record.host_index in record.current_liveset
-                for record in records):
+        if now_ms >= until_ms or startfacts.all_wrote_so(view):
             view.set_accelerate("forming", False)
         else:
             view.wake(until_ms)

@@ -60,9 +60,15 @@ def no_interface(stage):
     stage.change_config(">eth0<", ">eth7<")
 
 
+def writes_hang(stage):
+    """The State-File can be read, and what this host writes is never answered."""
+    stage.active()
+    stage.pool.disk.fault([0], "hang", "w")
+
+
 STARTS = [
     (12, no_host_comes), (13, out_of_reach), (18, left_on_purpose), (5, no_licence),
-    (2, no_interface),
+    (2, no_interface), (8, writes_hang),
 ]
 
 

@@ -209,6 +209,34 @@ def test_before_my_record_advanced_at_all_that_does_not_hold():
     assert bench.step(START_MS + 100).code is None
 
 
+NEVER_WRITTEN = [
+    # state, ms since the start, more, exit code, why
+    (PoolState.INIT,   49999, {},             None,                            "Tenable"),
+    (PoolState.INIT,   50000, {},             ExitCode.STATEFILE_INACCESSIBLE, "a write hangs"),
+    (PoolState.ACTIVE, 59999, {},             None,                            "Tboot"),
+    (PoolState.ACTIVE, 60000, {},             ExitCode.STATEFILE_INACCESSIBLE, "a write hangs"),
+    (PoolState.ACTIVE, 60000, {"sr2": True},  None,                            "rule 2: no disk"),
+    (PoolState.ACTIVE, 60000, {"gap": True},  None,                            "a gap first"),
+]
+
+
+@pytest.mark.parametrize("state, after_ms, more, code, why", NEVER_WRITTEN)
+def test_a_record_of_mine_that_cannot_be_written_ends_the_start_with_8(
+        state, after_ms, more, code, why):
+    """The first reading was good, and the first write hangs."""
+    bench = Bench(state).sees(ALONE, EMPTY)
+    bench.view.sr2 = "sr2" in more
+    bench.view.settled = "gap" not in more
+    assert bench.step(START_MS + after_ms).code is code, why
+
+
+def test_until_then_it_is_stepped():
+    bench = Bench().sees(ALONE, EMPTY).step(START_MS)
+    bench.view.wake_at_ms = NEVER
+    bench.step(START_MS + 6000)
+    assert bench.view.wake_at_ms == START_MS + 60000
+
+
 def running(bench, members=hosts(1, 2), **changes):
     """An active liveset of ``members`` exists, seen on both paths."""
     for host in members:
