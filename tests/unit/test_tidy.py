@@ -25,13 +25,16 @@ FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
-          "faultpoints", "installdisk", "xapimonitor", "licensehook", "hostweight", "bondmonitor"}
+          "faultpoints", "installdisk", "xapimonitor", "licensehook", "hostweight", "bondmonitor",
+          "replacing"}
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
            "lifecycle", "node", "options", "oldnames", "report", "service",
            "sfadmin", "sfdump", "usage", "installer", "installhelp",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
-           "simulate", "simcampaign"}
+           "simulate", "simcampaign",
+           "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
+           "statusmatrix", "statuspicture", "statustable"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",
