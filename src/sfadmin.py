@@ -95,13 +95,16 @@ def write_statefile(verb: str, config: Config, paths: Paths) -> str:
         lambda: _write(verb, config), "State-File " + config.local.statefile, bound_s))
 
 
-def read_image(path: str) -> Image:
+def read_image(path: str, bound_s: float = DEVICE_BOUND_S) -> Image:
     """Read the State-File, or a copy of one, at ``path``; what cannot be read says so.
+
+    Args:
+        bound_s: how long it may take, s.
 
     Raises:
         XhaError: STATEFILE_INACCESSIBLE: it cannot be opened, or does not answer.
     """
-    image = bounded.run(lambda: _read_image(path), "State-File " + path, DEVICE_BOUND_S)
+    image = bounded.run(lambda: _read_image(path), "State-File " + path, bound_s)
     assert isinstance(image, Image)
     return image
 

@@ -6,7 +6,7 @@ help and grammar cannot differ.
 
 from typing import Any, Dict, List
 
-from xha import installhelp
+from xha import installhelp, lookers
 from xha.errors import ExitCode, XhaError
 from xha.oldnames import SAME_AS, TEXTS
 
@@ -20,6 +20,7 @@ _COMMON = """
 #: Groups of commands in the order of the help: title, then name and one line for each.
 GROUPS = [
     ("See", [
+        ("status", "what this host knows of its pool, on one screen, and what is wrong"),
         ("query-liveset", "what this host knows of the pool: xml (for xapi), json or text"),
         ("host-state", "print Starting or Online"),
         ("pid", "print the daemon's process number"),
@@ -316,6 +317,7 @@ Options:
   --ha-timeout=T           all its time-outs follow from it, as xapi derives them""",
 }  # type: Dict[str, str]
 _TEXTS.update(TEXTS)
+_TEXTS.update(lookers.TEXTS)
 
 #: The command that needs no daemon of this host, and so none of the common options.
 _SANDBOX = """A pool of real daemons on this one machine, to look at and to break.
