@@ -12,7 +12,13 @@ def _status(arguments: Dict[str, Any]) -> int:
     return int(status.run(arguments))
 
 
-COMMANDS = {"status": _status}  # type: Dict[str, Callable[[Dict[str, Any]], int]]
+def _metrics(arguments: Dict[str, Any]) -> int:
+    from xha import metrics
+    return int(metrics.run(arguments))
+
+
+COMMANDS = {"status": _status, "metrics": _metrics
+            }  # type: Dict[str, Callable[[Dict[str, Any]], int]]
 
 TEXTS = {
     "status": """What this host knows of its pool, on one screen.
@@ -36,4 +42,20 @@ Options:
   --format=FORM            text or json [default: text]
   --no-colour              no colours; NO_COLOR in the environment does the same
   --no-color               the same""",
+    "metrics": """This host's facts for a monitoring system, as OpenMetrics text.
+
+Usage: xha.pyz metrics [options]
+
+  xha.pyz metrics
+  xha.pyz metrics --output=/var/lib/node_exporter/xha.prom      from cron, each minute
+
+For node_exporter's textfile collector.  The file is replaced as a whole, or left as it was.
+Without a daemon that answers there is xha_up 0 and what the configuration says, and the command
+ends with 0 all the same: alert on xha_up.  Looking has no side effect.  docs/metrics.md lists
+every metric, and alerts to begin with.
+
+Ends with 0; with 2 when the output cannot be written.
+
+Options:
+  --output=FILE            write there instead of to standard output""",
 }  # type: Dict[str, str]

@@ -26,6 +26,7 @@ GROUPS = [
         ("pid", "print the daemon's process number"),
         ("build-id", "print which xha this is"),
         ("dump-statefile", "show every field of a State-File; never writes"),
+        ("metrics", "this host's facts for a monitoring system, as OpenMetrics text"),
     ]),
     ("Run", [
         ("start-daemon", "start the daemon and wait until this host is online"),

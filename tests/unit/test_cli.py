@@ -99,6 +99,7 @@ WRONG = [
     (["explain"],                                      "no such command",              "not yet"),
     (["status", "--format=xml"],                       "expected text or json",        "no form"),
     (["status", "now"],                                "usage: xha.pyz status",        "a word"),
+    (["metrics", "--format=text"],                     "usage: xha.pyz metrics",       "no form"),
     (["--bogus"],                                      "no such command",
      "an option is no command"),
     (["set-pool-state"],                               "usage: xha.pyz set-pool-state", "nothing"),
@@ -173,7 +174,8 @@ def test_every_command_has_a_help_that_says_how_it_is_called(xha, name):
 
 def test_the_help_lists_every_command_of_ours_once():
     listed = [name for _, rows in usage.GROUPS for name, _ in rows]
-    plain = {"pid", "daemon", "fault", "simulate", "install", "uninstall", "status"}
+    plain = {"pid", "daemon", "fault", "simulate", "install", "uninstall", "status",
+             "metrics"}
     ours = {name for name in usage.commands() if "-" in name} | plain
     assert sorted(listed) == sorted(ours | {"sandbox"})
     assert all(len(line) <= 100 for line in usage.top().splitlines())
@@ -307,7 +309,7 @@ def test_without_a_daemon_it_is_14_in_one_line(xha, words):
     (["query-liveset"], 16), (["pid", "-C", "x"], 16), (["stop-daemon"], 16),
     (["set-pool-state", "init"], 16), (["cleanup-watchdog"], 16), (["daemon"], 16),
     (["xhad", "x"], 16), (["calldaemon", "pid"], 16), (["writestatefile", "setinit", "x"], 16),
-    (["log-mask", "reset", "all"], 16), (["status"], 16),
+    (["log-mask", "reset", "all"], 16), (["status"], 16), (["metrics"], 16),
     (["build-id"], 0), (["--version"], 0), (["--help"], 0), (["stop-daemon", "--help"], 0),
     (["dump-statefile", CONFIG], 0), (["ha_null"], 0)])
 def test_the_host_s_own_daemon_is_root_s(xha, monkeypatch, words, code):
