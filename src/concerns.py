@@ -36,6 +36,8 @@ RESTING = (Phase.STARTING, Phase.STARTED, Phase.ABORTED)
 #: Causes of refusal that blame nobody: counted, and no concern.  Source: ``acceptance``, spec 4.
 _HARMLESS = ("not-receiving", "starting-instance")
 
+_UNITS_MS = {"d": 86400000, "h": 3600000, "min": 60000, "s": 1000}
+
 #: Links that are named one by one; more are counted.
 _LINKS_MAX = 4
 
@@ -100,9 +102,11 @@ def numbers(hosts: Sequence[int], last: str = ", ") -> str:
 
 
 def seconds(age_ms: int) -> str:
-    """A duration in seconds with one digit; of 100 s and more without."""
-    return "{} s".format(age_ms // 1000) if age_ms >= 100000 else "{}.{} s".format(
-        age_ms // 1000, age_ms % 1000 // 100)
+    """A duration: in seconds with one digit, of 100 s and more in ever larger units."""
+    for size_ms, unit in ((172800000, "d"), (7200000, "h"), (600000, "min"), (100000, "s")):
+        if age_ms >= size_ms:
+            return "{} {}".format(age_ms // _UNITS_MS[unit], unit)
+    return "{}.{} s".format(age_ms // 1000, age_ms % 1000 // 100)
 
 
 def handling(snapshot: Snapshot) -> bool:

@@ -177,7 +177,9 @@ def _age(age_ms: int, limit_ms: int, live: bool) -> Line:
     """An age beside its time-out; what a host that is away did is nobody's worry."""
     if age_ms < 0:
         return [("dim", "never")]
-    text = concerns.seconds(age_ms)[:-2] + "/{:g} s".format(limit_ms / 1000)
+    text = concerns.seconds(age_ms)
+    if text.endswith(" s"):
+        text = text[:-2] + "/{:g} s".format(limit_ms / 1000)
     if age_ms > limit_ms:
         return [("red" if live else "dim", text)]
     return [("yellow" if 2 * age_ms > limit_ms else "", text)]

@@ -179,6 +179,13 @@ def test_hosts_are_named_as_people_do(hosts, text):
     assert concerns.named(hosts) == text
 
 
+@pytest.mark.parametrize("age_ms, text", [
+    (0, "0.0 s"), (99999, "99.9 s"), (100000, "100 s"), (599999, "599 s"), (600000, "10 min"),
+    (7199999, "119 min"), (7200000, "2 h"), (172799999, "47 h"), (172800000, "2 d")])
+def test_a_duration_is_said_in_the_unit_that_says_it(age_ms, text):
+    assert concerns.seconds(age_ms) == text
+
+
 def test_every_concern_is_documented_and_no_other():
     with open(os.path.join(os.path.dirname(os.path.abspath(concerns.__file__)),
                            "concerns.py")) as file:
