@@ -194,12 +194,12 @@ def _bar(age_ms: int, limit_ms: int, glyphs: Glyphs) -> Line:
 
 
 _COLUMNS = (
-    Column(title="host", short="host", goes=0), Column(title="address", short="address", goes=3),
+    Column(title="host", short="host", goes=0), Column(title="address", short="address", goes=4),
     Column(title="live", short="live", goes=0), Column(title="master", short="master", goes=0),
     Column(title="excluded", short="excl", goes=1), Column(title="phase", short="phase", goes=2),
     Column(title="heartbeat", short="heard", goes=0),
     Column(title="State-File", short="wrote", goes=0), Column(title="weight", short="wt", goes=5),
-    Column(title="xapi", short="xapi", goes=4))
+    Column(title="xapi", short="xapi", goes=3))
 
 
 def _cells(snapshot: Snapshot, host: HostView) -> List[Line]:
@@ -210,7 +210,7 @@ def _cells(snapshot: Snapshot, host: HostView) -> List[Line]:
         [("green", "yes") if host.live else ("dim" if host.excluded else "red", "no")],
         [("bold", "master") if host.master else ("dim", "-")],
         [("yellow", "yes") if host.excluded else ("dim", "-")],
-        [("", host.phase.name.lower()) if host.phase in concerns.RESTING
+        [("" if host.live else "dim", host.phase.name.lower()) if host.phase in concerns.RESTING
          else ("red", host.phase.name)],
         _age(host.since_heartbeat_ms, snapshot.heartbeat_timeout_ms, host.live),
         [("red", "corrupt")] if host.statefile_corrupted
