@@ -6,6 +6,8 @@ help, which is docopt's grammar too.
 
 from typing import Any, Callable, Dict
 
+from xha import explainhelp
+
 
 def _status(arguments: Dict[str, Any]) -> int:
     from xha import status
@@ -59,3 +61,5 @@ Ends with 0; with 2 when the output cannot be written.
 Options:
   --output=FILE            write there instead of to standard output""",
 }  # type: Dict[str, str]
+COMMANDS.update(explainhelp.COMMANDS)
+TEXTS.update(explainhelp.TEXTS)

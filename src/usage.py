@@ -27,6 +27,7 @@ GROUPS = [
         ("build-id", "print which xha this is"),
         ("dump-statefile", "show every field of a State-File; never writes"),
         ("metrics", "this host's facts for a monitoring system, as OpenMetrics text"),
+        ("timing", "from a fault to the survivors' liveset, second by second; is T right?"),
     ]),
     ("Run", [
         ("start-daemon", "start the daemon and wait until this host is online"),

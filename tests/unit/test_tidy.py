@@ -21,6 +21,7 @@ CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair",
         "ruletwo", "startfacts", "echoes", "rest"}
 PLANS = {"installplan"}
 HEALTH = {"xapihealth", "bondhealth"}
+ADVICE = {"findings", "latencies", "proofpage", "prooftext"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
@@ -34,7 +35,8 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
            "simulate", "simcampaign",
            "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
-           "statusmatrix", "statuspicture", "statustable"}
+           "statusmatrix", "statuspicture", "statustable",
+            "daemonview", "explainhelp", "timingview"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",
@@ -45,19 +47,20 @@ SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "si
              "simxhadlock"}
 
 #: What decides or encodes, and touches nothing outside.
-PURE = VOCABULARY | CORE | HEALTH | FORMATS | PLANS | SIMULATOR
+PURE = VOCABULARY | CORE | HEALTH | ADVICE | FORMATS | PLANS | SIMULATOR
 
 # layer       may import                                   because
 LAYERS = [
     (VOCABULARY, VOCABULARY, "the vocabulary is what all others are said in"),
     (CORE, VOCABULARY | CORE, "the core decides; it must run where no device is"),
     (HEALTH, VOCABULARY | HEALTH, "it decides about this host alone, and asks nobody"),
+    (ADVICE, VOCABULARY | FORMATS | HEALTH | ADVICE, "facts are judged by who did not look"),
     (FORMATS, VOCABULARY | FORMATS, "bytes are bytes, whoever carries them"),
     (PLANS, VOCABULARY | PLANS, "what to do to a disk is decided without touching it"),
     (SHELLS, VOCABULARY | FORMATS | PLANS | SHELLS, "a shell acts; it never decides"),
     (SIMULATOR, VOCABULARY | CORE | FORMATS | {"node"} | SIMULATOR,
      "the simulator is the world; it touches none"),
-    (PROGRAM, VOCABULARY | CORE | HEALTH | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM,
+    (PROGRAM, VOCABULARY | CORE | HEALTH | ADVICE | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM,
      "here all of them meet"),
 ]
 
@@ -129,7 +132,7 @@ def where(path, node):
 
 
 def test_every_module_has_its_room():
-    known = VOCABULARY | CORE | HEALTH | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM
+    known = VOCABULARY.union(*(layer for layer, _, _ in LAYERS))
     assert not {room(path) for path in ROOMS} - known - {"__main__"}
     assert len(known) == sum(len(layer) for layer, _, _ in LAYERS), "one room, one layer"
 

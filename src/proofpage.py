@@ -1,0 +1,121 @@
+"""The proof page of one configuration: from a fault to the survivors' liveset, with its numbers.
+
+``timing`` has the argument and computes every instant; here it becomes facts
+that can be printed: the chain for a host that runs xha and for an xhad peer,
+the inequality that makes HA safe, the deadlines of the fault handler's walk,
+and every configured time.  ``prooftext`` shows them to people; the JSON is
+these facts, described in docs/timing.md.
+
+Values in, values out; all durations are ms.  Source: spec 2, 5, 7, 9 ("timeouts").
+"""
+
+from typing import Any, Dict, List, Optional
+
+from xha import findings, latencies, timing
+from xha.config import PARAMETERS, Common, Config, display_uuid
+from xha.latencies import Measured
+from xha.published import Phase
+
+JSON_VERSION = 1
+
+#: Symbol and meaning of each parameter.  Source: spec 2.
+MEANINGS = {
+    "HeartbeatInterval": ("t1", "a heartbeat goes to every peer so often"),
+    "HeartbeatTimeout": ("T1", "a peer not heard for so long is lost"),
+    "StateFileInterval": ("t2", "the State-File is written and read so often"),
+    "StateFileTimeout": ("T2", "a peer that has not written for so long is lost"),
+    "HeartbeatWatchdogTimeout": ("Wh", "this host is reset so long after its last heartbeat"),
+    "StateFileWatchdogTimeout": ("Ws", "this host is reset so long after its last write"),
+    "BootJoinTimeout": ("Tboot", "a start may take so long while the pool runs"),
+    "EnableJoinTimeout": ("Tenable", "a start may take so long while HA is being enabled"),
+    "XapiHealthCheckInterval": ("tXapi", "xapi is checked so often"),
+    "XapiHealthCheckTimeout": ("TXapi", "a check of xapi may take so long"),
+    "XapiRestartAttempts": ("", "xapi is restarted so often in 24 hours, then this host is reset"),
+    "XapiRestartTimeout": ("", "a restart of xapi may take so long"),
+    "XapiLicenseCheckTimeout": ("", "the licence check may take so long"),
+}
+
+#: What the hosts do in each step of the fault handler, and for what.  Source: spec 5.
+_WALK = (
+    (Phase.FHREADY, "all who can be seen gather"),
+    (Phase.FH1, "they wait until nobody is just about to fall silent, and commit their weights"),
+    (Phase.FH2, "they agree who hears and sees whom; views that still differ are merged"),
+    (Phase.FH3, "each applies the survival test to that picture: go on, or die"),
+    (Phase.FH4, "who goes on waits until the others must be dead, then drops them"),
+)
+
+
+def describe(settings: Config, path: str, measured: Optional[Measured],
+             not_measured: str) -> Dict[str, Any]:
+    """All there is to say of the timing of a pool.
+
+    Args:
+        path: of the configuration, for people.
+        measured: what this host's daemon measured; None when there is none.
+        not_measured: then, why.
+    """
+    common = settings.common
+    advice = latencies.judge_configured(common)
+    if measured is not None:
+        advice += latencies.judge_measured(common, measured)
+    return {
+        "version": JSON_VERSION,
+        "configuration": findings.printable(path),
+        "generation": display_uuid(common.generation_uuid),
+        "hosts": len(common.hosts),
+        "local_host": settings.local.index,
+        "derived_from_s": latencies.derived_from_s(common) or None,
+        "chains": [_chain(common, True), _chain(common, False)],
+        "margin_without_guard_ms": timing.standard_margin_ms(common),
+        "fault_handler": _walk(common),
+        "fault_handler_at_most_ms": timing.walk_bound_ms(common),
+        "times": _times(common),
+        "measured": latencies.describe(measured),
+        "not_measured_because": findings.printable(not_measured) or None,
+        "advice": findings.as_facts(advice),
+    }
+
+
+def _chain(common: Common, sealed: bool) -> Dict[str, Any]:
+    moments = timing.chain(common, sealed)
+    by_name = {moment.name: moment for moment in moments}
+    reset_ms, drop_ms = by_name["reset"].latest_ms, by_name["dropped"].earliest_ms
+    return {
+        "peer": "xha" if sealed else "xhad",
+        "moments": [{"name": moment.name, "earliest_ms": moment.earliest_ms,
+                     "latest_ms": moment.latest_ms, "why": moment.why} for moment in moments],
+        "latest_reset_ms": reset_ms,
+        "earliest_drop_ms": drop_ms,
+        "margin_ms": drop_ms - reset_ms,
+        "safe": reset_ms < drop_ms,
+        "certain_margin_ms": by_name["certain"].earliest_ms - reset_ms,
+    }
+
+
+def _walk(common: Common) -> List[Dict[str, Any]]:
+    """The steps in order: how long this host stays, and how long it waits for one that is stuck."""
+    patience_ms = timing.patience_ms(common)
+    bounds = {
+        Phase.FHREADY: (0, patience_ms),
+        Phase.FH1: (0, patience_ms),
+        Phase.FH2: (0, timing.merge_at_ms(common, 0, 2 * patience_ms)),
+        Phase.FH3: (0, 2 * timing.beat_ms(common)),
+        Phase.FH4: (timing.MINIMUM_WAIT_MS, timing.dead_wait_ms(common, 0, True)),
+    }
+    return [{"step": phase.name.lower(), "what": what,
+             "at_least_ms": bounds[phase][0], "at_most_ms": bounds[phase][1],
+             "stuck_after_ms": timing.rendezvous_bound_ms(common, phase)}
+            for phase, what in _WALK]
+
+
+def _times(common: Common) -> List[Dict[str, Any]]:
+    found = []
+    for element, field, _ in PARAMETERS:
+        symbol, meaning = MEANINGS[element]
+        value = getattr(common, field)
+        counts = element == "XapiRestartAttempts"
+        found.append({
+            "element": element, "symbol": symbol or None, "meaning": meaning,
+            "value_ms": None if counts else value, "count": value if counts else None,
+            "is_default": latencies.is_default(common, field)})
+    return found
