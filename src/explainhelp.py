@@ -24,6 +24,28 @@ Ends with 0; with 6 or 7 when the configuration cannot be read, or is wrong.
 
 Options:
   --format=FORM            text or json [default: text]""",
+    "doctor": """Is this host fit for HA?  Looks at everything, and changes nothing.
+
+Usage: xha.pyz doctor [--pool] [--seconds=N] [options]
+
+Before HA is enabled, and at any time, beside an armed daemon too: the State-File is only read,
+no watchdog timer is taken, no port is bound.  Each finding is ok, a warning, a failure, or
+UNKNOWN (it cannot be told from here), with why and what to do.  Looked at are: configuration,
+daemon, Python and the archive's compiled parts, directories and their room, State-File (device,
+how quickly it answers, what is on it), interface and address, bond, UDP port, firewall,
+real-time privileges, watchdog and who else uses it, timers that a dead daemon left, time-outs
+against each other and against what the daemon has measured, clock source, xapi's health check.
+
+Ends with 0 when there is no failure, else with the code with which a start would end: that of
+the first failure in the order of a start.  6 or 7: configuration; 2: run directory, interface
+or address, UDP port; 8: State-File; 12: the firewall drops heartbeats; 4: watchdog, or timers of
+a daemon that died armed; 9, 10, 11: what is on the State-File; 16: xapi cannot be checked, which
+would reset this host later.  The JSON is described in docs/doctor.md.
+
+Options:
+  --pool                   and what is known of the other hosts: versions, clocks, unsealed ones
+  --seconds=N              how long the State-File is read, 0 to 600 [default: 3]
+  --format=FORM            text or json [default: text]""",
 }  # type: Dict[str, str]
 
 
@@ -33,4 +55,10 @@ def timing(arguments: Dict[str, Any]) -> int:
     return int(timingview.run(arguments))
 
 
-COMMANDS = {"timing": timing}
+def doctor(arguments: Dict[str, Any]) -> int:
+    """Run `doctor`."""
+    from xha import doctor as command
+    return int(command.run(arguments))
+
+
+COMMANDS = {"timing": timing, "doctor": doctor}

@@ -90,7 +90,7 @@ def printable(text: str) -> str:
 
 def as_facts(found: Sequence[Finding]) -> List[Dict[str, Any]]:
     """For JSON: a list of objects, in order."""
-    return [{"check": one.check, "level": one.level.value, "text": printable(one.text),
+    return [{"check": printable(one.check), "level": one.level.value, "text": printable(one.text),
              "advice": printable(one.advice) or None,
              "code": int(one.code) or None} for one in found]
 
@@ -100,7 +100,7 @@ def as_text(found: Sequence[Finding]) -> str:
     lines = []  # type: List[str]
     for one in found:
         level = one.level.value if one.level is Level.OK else one.level.value.upper()
-        head = "{:9}{:15}".format(level, one.check)
+        head = "{:9}{:15}".format(level, printable(one.check))
         lines += _wrapped(head, one.text)
         if one.advice:
             lines += _wrapped(" " * (_INDENT - 3) + "-> ", one.advice)
@@ -111,7 +111,8 @@ def summary(found: Sequence[Finding]) -> str:
     """How many of which level, and the exit code, in one line."""
     counts = [(level, sum(one.level is level for one in found)) for level in (
         Level.FAILURE, Level.WARNING, Level.UNKNOWN, Level.OK)]
-    said = ", ".join("{} {}".format(count, level.value) for level, count in counts if count)
+    said = ", ".join("{} {}{}".format(count, level.value, "s" if count > 1 and level in (
+        Level.FAILURE, Level.WARNING) else "") for level, count in counts if count)
     code = exit_code(found)
     if code is ExitCode.SUCCESS:
         return "{}.  Nothing seen here keeps this host from HA.".format(said or "Nothing looked at")

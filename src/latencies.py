@@ -57,6 +57,10 @@ class Measured(NamedTuple):
     source: str
 
 
+_NOTHING = Measured(statefile_ms=0, heartbeat_ms=0, oldest_record_ms=-1, oldest_heartbeat_ms=-1,
+                    source="")
+
+
 def of_answer(answer: Dict[str, Any]) -> Measured:
     """From a daemon's `query json`: what it measured since xapi last asked."""
     peers = [host for host in answer["hosts"]
@@ -223,11 +227,14 @@ def judge_measured(common: Common, measured: Measured) -> List[Finding]:
 def _too_low(common: Common, worst: str, lowest: int, heartbeat_ms: int,
              record_ms: int) -> Finding:
     fatal = heartbeat_ms > common.heartbeat_timeout_ms or record_ms > common.statefile_timeout_ms
-    text = "{}: T is too low for this pool (T1 {}, T2 {}){}".format(
+    text = "{}: too much of T1 {} and T2 {}{}".format(
         worst, seconds(common.heartbeat_timeout_ms), seconds(common.statefile_timeout_ms),
         "; healthy hosts will be reset" if fatal else "; small troubles become resets")
-    advice = ("find out why storage or network are so slow{}".format(
-        ", or enable HA with T = {} s or more".format(lowest) if lowest else ""))
+    at_rest = is_enough(common, _NOTHING)
+    advice = "{}{}".format(
+        "find out why storage or network are so slow" if at_rest
+        else "the time-outs are short for their intervals: raise T1 and T2",
+        ", or enable HA with T = {} s or more".format(lowest) if lowest else "")
     return warning(CHECK, text, advice)
 
 

@@ -45,6 +45,8 @@ class Device:
         self.path = path
         #: Warnings about how it could be opened.
         self.notes = []             # type: List[Log]
+        #: Whether it is read and written past every cache of this host.
+        self.direct = True
         self._readonly = readonly
         self._fd = -1
         self._identity = _identity(path)
@@ -167,6 +169,7 @@ class Device:
             if self._major >= 0 or error.errno not in _REFUSES_DIRECT:
                 raise
         descriptor = os.open(self.path, flags | os.O_DSYNC)
+        self.direct = False
         if not self._readonly:
             self.notes.append(actions.log("statefile-no-direct-io", path=self.path))
         return descriptor

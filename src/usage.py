@@ -27,6 +27,7 @@ GROUPS = [
         ("build-id", "print which xha this is"),
         ("dump-statefile", "show every field of a State-File; never writes"),
         ("metrics", "this host's facts for a monitoring system, as OpenMetrics text"),
+        ("doctor", "is this host fit for HA?  What is wrong, and what to do"),
         ("timing", "from a fault to the survivors' liveset, second by second; is T right?"),
     ]),
     ("Run", [

@@ -145,7 +145,7 @@ def _no_timer(error: XenRefused, paths: Paths, ids: Tuple[int, ...]) -> str:
     """Why Xen gave no timer, with who may hold them; ``ids`` were on file before."""
     if error.number != errno.ENOSPC:
         return "Xen gave no watchdog timer: {}".format(error)
-    holders = _holders() + ([
+    holders = holders_of_timers() + ([
         "{} names timers of an earlier daemon ({})".format(
             paths.watchdog_ids, ", ".join(map(str, ids)))] if ids else [])
     return ("no free watchdog timer: two are needed here, and two are all that Xen as shipped "
@@ -156,8 +156,8 @@ def _no_timer(error: XenRefused, paths: Paths, ids: Tuple[int, ...]) -> str:
                 "a daemon that died; none of the first two is seen"))
 
 
-def _holders() -> List[str]:
-    """Known users of Xen's watchdog that are here, for people."""
+def holders_of_timers() -> List[str]:
+    """Known users of Xen's watchdog timers that are here, in words for people; takes none."""
     found = []
     for name in sorted(filter(str.isdigit, os.listdir("/proc")), key=int):
         try:

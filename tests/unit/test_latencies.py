@@ -140,6 +140,8 @@ MEASURED = [
     (DEFAULT, measured(6000, 1), ["warning"], "small troubles become resets", "a slow disk"),
     (DEFAULT, measured(12000, 1), ["warning"], "will be reset", "a disk too slow to live with"),
     (DEFAULT, measured(10 ** 7, 1), ["warning"], "will be reset", "no T would help"),
+    (DEFAULT._replace(statefile_timeout_ms=17000), measured(1, 1), ["warning"], "small troubles",
+     "a time-out that is short for its interval"),
     (XAPI, measured(-1, -1), [], "", "nothing was measured"),
     (XAPI, measured(5, 1, record=30001), ["warning", "ok", "ok"], "a near miss", "a write is late"),
     (XAPI, measured(5, 1, heard=30001), ["warning", "ok", "ok"], "a near miss",
@@ -154,6 +156,21 @@ def test_the_time_outs_against_what_was_measured(settings, values, levels, words
     found = latencies.judge_measured(settings, values)
     assert [one.level.value for one in found] == levels
     assert words in " ".join(one.text for one in found)
+
+
+ADVICE = [
+    # settings, measured, what to do, why
+    (DEFAULT, measured(6000, 1), "so slow, or enable HA with T = 108 s", "a slow disk"),
+    (DEFAULT, measured(10 ** 7, 1), "find out why storage or network are so slow", "no T helps"),
+    (DEFAULT._replace(statefile_timeout_ms=17000), measured(1, 1), "raise T1 and T2",
+     "it would be too short with any disk"),
+]
+
+
+@pytest.mark.parametrize("settings, values, advice, why", ADVICE, ids=[
+    row[-1] for row in ADVICE])
+def test_what_to_do_about_time_outs_that_are_too_low(settings, values, advice, why):
+    assert advice in latencies.judge_measured(settings, values)[0].advice
 
 
 def test_a_lower_time_out_is_not_advised_without_a_word_on_failover():

@@ -149,7 +149,7 @@ def test_what_the_daemon_measured_is_used_where_it_is_about_this_pool(xha, monke
 OTHER = "what the daemon answers is not of this version"
 ANSWERS = [
     # reply,                                        why nothing was measured,      why
-    (ctlformat.Reply(3, "", "no answer in 5 s\n"),  "no answer in 5 s",             "a hung daemon"),
+    (ctlformat.Reply(3, "", "no answer in 5 s\n"), "no answer in 5 s", "a hung daemon"),
     (ctlformat.Reply(16, "", ""),                   "the daemon answered with 16",  "no words"),
     (ctlformat.Reply(0, "Starting\n", ""),          OTHER,                          "no JSON"),
     (ctlformat.Reply(0, '{"version": 2}', ""),      OTHER,                          "a later one"),

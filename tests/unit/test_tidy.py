@@ -21,7 +21,8 @@ CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair",
         "ruletwo", "startfacts", "echoes", "rest"}
 PLANS = {"installplan"}
 HEALTH = {"xapihealth", "bondhealth"}
-ADVICE = {"findings", "latencies", "proofpage", "prooftext"}
+ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgehost",
+          "judgenetwork", "judgedisk", "judgepool"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
@@ -36,7 +37,8 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "simulate", "simcampaign",
            "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
            "statusmatrix", "statuspicture", "statustable",
-            "daemonview", "explainhelp", "timingview"}
+            "daemonview", "explainhelp", "timingview",
+            "doctor", "lookhost", "looknetwork", "lookdisk"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",

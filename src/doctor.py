@@ -1,0 +1,157 @@
+"""The command `doctor`: is this host fit for HA, and what should be done about it.
+
+Theory of operation
+===================
+
+A thin collector: each fact is looked up (``lookhost``, ``looknetwork``,
+``lookdisk``, ``daemonview``) and handed to a judgement that knows nothing of
+the world (``judgehost``, ``judgenetwork``, ``judgedisk``, ``judgepool``,
+``latencies``).  Nothing is changed, so it may run at any time, beside an armed
+daemon too: the State-File is only read, no timer is taken, no port is bound,
+the daemon is asked the one question that has no side effect.
+
+Every look is bounded: what may hang is looked at by a child that can be left
+behind.  What takes seconds says so first, on standard error.
+
+Findings come in the order in which a start meets what they are about; the exit
+code is the first failure's.  Source: spec 9, docs/doctor.md.
+"""
+
+import json
+from typing import Any, Dict, List, Optional, Tuple
+
+from xha import bounded, cli, configfile, daemonlock, daemonview, findings, judgedisk, judgehost
+from xha import judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetwork
+from xha.config import Config, display_uuid
+from xha.daemonview import Asked
+from xha.errors import ExitCode, XhaError
+from xha.findings import Finding, failure, ok, unknown, warning
+from xha.judgedisk import DiskFacts
+from xha.paths import Paths
+
+#: How long the configuration may take to be read, s.
+CONFIG_S = 10.0
+#: How long the State-File is read, s: unless told, and at most.
+SECONDS, SECONDS_MAX = 3, 600
+
+
+def run(arguments: Dict[str, Any]) -> int:
+    """Look at this host, print what was found, and end as a start would.
+
+    Raises:
+        XhaError: INVALID_PARAMETER: no such form, or no number of seconds.
+    """
+    form, for_s = arguments["--format"], _seconds(arguments["--seconds"] or str(SECONDS))
+    if form not in ("text", "json"):
+        raise XhaError(ExitCode.INVALID_PARAMETER,
+                       "--format={}: expected text or json".format(form))
+    paths = Paths(arguments["--run-dir"] or "")
+    settings, found = _configuration(arguments["--config"])
+    found += _examine(settings, paths, for_s, bool(arguments["--pool"]), form == "text")
+    _show(form, arguments["--config"], settings, found)
+    return findings.exit_code(found)
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) <= SECONDS_MAX:
+        raise XhaError(ExitCode.INVALID_PARAMETER, "--seconds={}: expected a number, 0 to "
+                       "{}".format(
+            text, SECONDS_MAX))
+    return int(text)
+
+
+def _configuration(path: str) -> Tuple[Optional[Config], List[Finding]]:
+    """The configuration, and what there is to say of it; None when it cannot be had."""
+    check = "configuration"
+    try:
+        settings = bounded.run(lambda: configfile.load(path), path, CONFIG_S)
+        assert isinstance(settings, Config)
+    except XhaError as error:
+        code = error.code if error.code in (
+            ExitCode.CANNOT_READ_CONFIG, ExitCode.INVALID_CONFIG) else ExitCode.CANNOT_READ_CONFIG
+        return None, [
+            failure(check, str(error), "xapi writes it when HA is enabled; correct it", code),
+            unknown(check, "State-File, network and time-outs are not looked at: which ones is in "
+                    "the configuration")]
+    found = [ok(check, "{} is valid: this is host {} of {}, {}".format(
+        path, settings.local.index, len(settings.common.hosts),
+        settings.common.hosts[settings.local.index].address))]
+    return settings, found + [warning(check, text, "correct it, or leave it out")
+                              for text in settings.warnings]
+
+
+def _examine(settings: Optional[Config], paths: Paths, for_s: int, pool: bool,
+             aloud: bool) -> List[Finding]:
+    """Everything beyond the configuration, in the order of a start."""
+    found = []  # type: List[Finding]
+    asked = daemonview.ask(paths)
+    try:
+        daemon_pid = daemonlock.holder(paths.lock)
+    except XhaError as error:
+        daemon_pid = 0
+        found.append(unknown("daemon", str(error)))
+    found += judgepool.judge_daemon(daemon_pid, asked.answer, asked.why)
+    found += judgehost.judge_python(lookhost.look_python())
+    found += judgehost.judge_places(lookhost.look_places(paths))
+    disk = None  # type: Optional[DiskFacts]
+    if settings is not None:
+        disk = _look_at_disk(settings, for_s, aloud)
+        found += judgedisk.judge_device(disk)
+        found += _network(settings, daemon_pid)
+    found += judgehost.judge_realtime(lookhost.look_realtime(daemon_pid))
+    if settings is not None:
+        found += judgehost.judge_watchdog(
+            settings.local, lookhost.look_watchdog(settings.local), daemon_pid)
+    found += judgehost.judge_left_timers(lookhost.look_left(paths))
+    if settings is not None and disk is not None:
+        found += judgedisk.judge_contents(settings, disk, daemon_pid)
+        found += judgedisk.judge_readings(settings, disk)
+        found += _timeouts(settings, asked)
+    found.append(judgehost.judge_clock(*lookhost.look_clock()))
+    checked = None if asked.answer is None else asked.answer["xapi_latency_ms"]["last"] is not None
+    found.append(judgehost.judge_health_check(
+        lookhost.look_health_check({}), daemon_pid, checked))
+    if pool and settings is not None and disk is not None:
+        found += judgepool.judge_pool(settings, disk, asked.answer)
+    return found
+
+
+def _look_at_disk(settings: Config, for_s: int, aloud: bool) -> DiskFacts:
+    path = settings.local.statefile
+    if aloud:
+        cli.say("", "reading the State-File {} for {} s (it is given {:g} s more to answer) ..."
+                .format(path, for_s, lookdisk.PATIENCE_S))
+    return lookdisk.look(path, len(settings.common.hosts), for_s)
+
+
+def _network(settings: Config, daemon_pid: int) -> List[Finding]:
+    address = settings.common.hosts[settings.local.index].address
+    port = settings.common.udp_port
+    return (judgenetwork.judge_interface(settings, looknetwork.look_interface(settings))
+            + judgenetwork.judge_port(port, address, looknetwork.look_port(port, daemon_pid))
+            + judgenetwork.judge_firewall(settings, looknetwork.look_firewall(":" in address)))
+
+
+def _timeouts(settings: Config, asked: Asked) -> List[Finding]:
+    """The times against each other and against what the daemon has measured."""
+    found = latencies.judge_configured(settings.common)
+    answer = asked.answer
+    if answer is not None and answer["generation"] == display_uuid(
+            settings.common.generation_uuid):
+        found += latencies.judge_measured(settings.common, latencies.of_answer(answer))
+    elif answer is not None:
+        found.append(warning("daemon", "it runs with another configuration than this one",
+                             "restart it, or look at the file that it was started with"))
+    return found
+
+
+def _show(form: str, path: str, settings: Optional[Config], found: List[Finding]) -> None:
+    if form == "text":
+        cli.say(findings.as_text(found), "")
+        return
+    cli.say(json.dumps({
+        "version": findings.JSON_VERSION,
+        "configuration": findings.printable(path),
+        "local_host": None if settings is None else settings.local.index,
+        "exit_code": int(findings.exit_code(found)),
+        "findings": findings.as_facts(found)}, indent=1), "")

@@ -1,0 +1,168 @@
+"""What the daemon of this host and the seals of the others' records tell about the pool.
+
+Only what is really known: a record's seal says which software wrote it, when
+by its writer's clock, how its watchdog and its fencing stand, and whether it
+holds the lock; two readings say who advances.  A host's configuration is not
+published, so it cannot be compared; that it is another *generation* shows in
+the datagrams that are refused.  Facts in, findings out.  Source: spec 9, doctor.
+"""
+
+from typing import Any, Dict, List, Optional, Tuple
+
+from xha.config import Config
+from xha.findings import Finding, ok, unknown, warning
+from xha.judgedisk import DiskFacts, Look, host_of
+from xha.latencies import seconds
+from xha.published import FencingMode, HostRecord, WatchdogMode
+
+#: Wall clocks this much apart make logs of two hosts hard to compare, ms.
+CLOCKS_APART_MS = 2000
+
+#: Refused datagrams that tell of something wrong, by cause; others are the network's or a
+#: restart's.  Source: spec 4, "Receiving".
+_REFUSED = {
+    "generation": "of another generation: some host has another configuration of HA",
+    "host-index": "of a host index that is not configured here",
+    "host-uuid": "of a host UUID that is another's here: configurations differ",
+    "own-identity": "that claim to be this host: a copy of it, or a forger",
+    "source-address": "from another address than the configured one",
+    "seal": "damaged, or without the seal that their sender writes elsewhere",
+    "not-authentic": "not under the pool's key: forged, or of a host that did not read the key",
+}
+
+
+def judge_daemon(daemon_pid: int, answer: Optional[Dict[str, Any]], why: str) -> List[Finding]:
+    """Whether a daemon runs here, and what it complains of.
+
+    Args:
+        daemon_pid: who holds the daemon's lock; 0 for nobody.
+        answer: its `query json`, None when it gave none.
+        why: then, why.
+    """
+    check = "daemon"
+    if not daemon_pid and answer is None:
+        return [ok(check, "none runs: nothing here is in use")]
+    if answer is None:
+        return [warning(check, "process {} holds the daemon's lock, and does not answer: {}".format(
+            daemon_pid, why), "if it stays so, its watchdogs reset this host; see its log")]
+    found = [ok(check, "{}, fencing {}, watchdog mode {}, pool state {}".format(
+        answer["status"], answer["fencing"], answer["watchdog_mode"], answer["pool_state"]))]
+    if answer["waiting_for"]:
+        found.append(warning(check, "it waits for {}".format(answer["waiting_for"]),
+                             "see `query-liveset --format=text`"))
+    if answer["status"] == "online" and answer["fencing"] == "disarmed":
+        found.append(warning(check, "its fencing is disarmed: it takes no part in decisions, and "
+                             "nothing resets this host", "restart the daemon, or end HA here"))
+    for name, text in (("statefile_lost", "all hosts have lost the State-File; the next loss of a "
+                        "host or of the network resets all"),
+                       ("xapi_healthcheck_approaching_timeout",
+                        "xapi's health check takes more than half of its time-out")):
+        if answer["warnings"][name]:
+            found.append(warning(check, text, "look at it before more is lost"))
+    if answer["xapi_restarts_left"] == 0 and answer["xapi_restarts_more_in_ms"] is not None:
+        found.append(warning(check, "no restart of xapi is left for {}: until then a failed check "
+                             "resets this host".format(seconds(
+                                 answer["xapi_restarts_more_in_ms"])), "find out why xapi failed"))
+    return found + _judge_refused(answer["datagrams_refused"])
+
+
+def _judge_refused(refused: Dict[str, int]) -> List[Finding]:
+    return [warning("datagrams", "{} refused since the daemon started, {}".format(
+        count, _REFUSED[cause]), "see datagram-refused in the log for who sends them")
+        for cause, count in sorted(refused.items()) if count and cause in _REFUSED]
+
+
+def judge_pool(settings: Config, facts: DiskFacts, answer: Optional[Dict[str, Any]]
+               ) -> List[Finding]:
+    """What is known of each host of the pool, this one included; one finding or more for each."""
+    if facts.error or not facts.looks:
+        return [unknown("pool", "the State-File cannot be read: of the others nothing is known")]
+    first, last = facts.looks[0], facts.looks[-1]
+    found = []
+    for index, host in enumerate(settings.common.hosts):
+        name = "host {}{}".format(index, "*" if index == settings.local.index else "")
+        found += _judge_host(settings, name, host.address, _records(index, first, last), last,
+                             _told(answer, index))
+    found += _judge_software(settings, last)
+    return found + [unknown(
+        "pool", "time-outs of other hosts are not published, and cannot be compared from here; only "
+        "that all hosts have one generation is checked by their daemons",
+        "compare `xha.pyz timing --format=json` of all hosts")]
+
+
+def _told(answer: Optional[Dict[str, Any]], index: int) -> Optional[Dict[str, Any]]:
+    hosts = answer["hosts"] if answer is not None else []
+    return hosts[index] if index < len(hosts) else None
+
+
+def _records(index: int, first: Look, last: Look) -> Tuple[Optional[HostRecord],
+                                                           Optional[HostRecord]]:
+    both = [host_of(look.sections[1 + index], index).content for look in (first, last)]
+    before, after = [one if isinstance(one, HostRecord) else None for one in both]
+    return before, after
+
+
+def _judge_host(settings: Config, name: str, address: str,
+                records: Tuple[Optional[HostRecord], Optional[HostRecord]], last: Look,
+                told: Optional[Dict[str, Any]]) -> List[Finding]:
+    before, content = records
+    if content is None:
+        return [unknown(name, "{}: its record is bad: nothing is known of it".format(address))]
+    if not content.host_uuid:
+        return [unknown(name, "{}: it has never written to this State-File".format(address))]
+    advances = before is not None and before.sequence != content.sequence
+    words = [address, "excluded" if content.excluded else
+             "starting" if content.starting else "in a liveset of {}".format(
+                 len(content.current_liveset)) if content.current_liveset else "in no liveset"]
+    words.append("writes now" if advances else "did not write while we looked")
+    if told is not None and told["since_heartbeat_ms"] is not None:
+        words.append("heard {} ago".format(seconds(told["since_heartbeat_ms"])))
+    if content.seal is None:
+        words.append("runs xhad (no seal)")
+    else:
+        words.append("{}, watchdog {}, fencing {}".format(
+            content.seal.software or "software unknown", content.seal.watchdog_mode.name,
+            content.seal.fencing.name.lower()))
+    found = [ok(name, "; ".join(words))]
+    if content.seal is not None and advances:
+        found += _judge_seal(settings, name, content, last)
+    return found
+
+
+def _judge_seal(settings: Config, name: str, content: HostRecord, last: Look) -> List[Finding]:
+    """Of a host that writes: its clock, and how it is guarded."""
+    seal = content.seal
+    assert seal is not None
+    found = []
+    # It was written within the last cycle or two; what is beyond that is the clocks'.
+    age_ms = last.at_wall_ms - seal.written_at_wall_ms
+    least_ms = age_ms - 2 * settings.common.statefile_interval_ms - 1000
+    apart_ms = max(-age_ms, least_ms)
+    if apart_ms > CLOCKS_APART_MS:
+        found.append(warning(name, "its wall clock is at least {} {} ours: HA does not mind, but "
+                             "logs cannot be compared".format(
+                                 seconds(apart_ms), "behind" if age_ms > 0 else "ahead of"),
+                             "let both follow one time server"))
+    if seal.watchdog_mode is WatchdogMode.NONE:
+        found.append(warning(name, "its watchdog mode is NONE: nothing resets it, THE POOL IS NOT "
+                             "SAFE", "set WatchdogMode to HYPERVISOR there"))
+    if seal.fencing is FencingMode.DISARMED:
+        found.append(warning(name, "its fencing is disarmed: nothing resets it",
+                             "end its daemon, or restart it"))
+    return found
+
+
+def _judge_software(settings: Config, last: Look) -> List[Finding]:
+    """Which versions there are, of all records."""
+    versions = {}  # type: Dict[str, List[str]]
+    for index in range(len(settings.common.hosts)):
+        content = host_of(last.sections[1 + index], index).content
+        if isinstance(content, HostRecord) and content.host_uuid:
+            software = "xhad" if content.seal is None else content.seal.software or "unknown"
+            versions.setdefault(software, []).append(str(index))
+    said = "; ".join("{}: host {}".format(name, ", ".join(indexes))
+                     for name, indexes in sorted(versions.items()))
+    if len(versions) > 1:
+        return [warning("versions", "the pool is mixed: {}".format(said),
+                        "bring all hosts to one version")]
+    return [ok("versions", said)] if said else []

@@ -1,0 +1,130 @@
+"""What the daemon and the seals of records tell about the pool: tables."""
+import json
+
+import pytest
+
+from xha import judgepool, report, sfformat
+from xha.hostset import HostSet
+from xha.judgedisk import Look
+from xha.published import FencingMode, NO_MASTER, WatchdogMode
+
+import format_samples
+from report_samples import host_view, snapshot
+from test_judgedisk import GARBAGE, GOOD, disk
+from test_judgehost import check
+from test_proofpage import SETTINGS
+
+NOW_MS = 1700000005000
+
+
+def answer(**changes):
+    return json.loads(report.as_json(snapshot(**changes)))
+
+
+DAEMON = [
+    # pid, answer, levels, words, why
+    (0, None,                                       ["ok"],            "none runs",  "no daemon"),
+    (7, None,                                       ["warning"],       "process 7",  "it hangs"),
+    (7, answer(), ["ok"], "fencing armed", "all is well"),
+    (0, answer(), ["ok"], "online", "its lock is not seen"),
+    (7, answer(online=False, waiting_for="peers"), ["ok", "warning"], "waits for peers",
+     "it starts"),
+    (7, answer(fencing=FencingMode.DISARMED),       ["ok", "warning"], "disarmed",   "disarmed"),
+    (7, answer(sr2=True), ["ok", "warning"], "lost the State-File", "rule 2"),
+    (7, answer(xapi_restarts_left=0, xapi_restarts_more_in_ms=60000), ["ok", "warning"],
+     "no restart of xapi is left for 60 s", "xapi has failed once"),
+    (7, answer(xapi_restarts_left=0), ["ok"], "online", "none is configured"),
+    (7, answer(datagrams_refused=(("generation", 3),)), ["ok", "warning"], "3 refused",
+     "another configuration"),
+    (7, answer(datagrams_refused=(("sequence", 3), ("starting-instance", 9))), ["ok"], "online",
+     "what a network and a restart do"),
+]
+
+
+@pytest.mark.parametrize("pid, told, expected, words, why", DAEMON, ids=[row[-1] for row in DAEMON])
+def test_daemon(pid, told, expected, words, why):
+    check(judgepool.judge_daemon(pid, told, "no answer"), expected, None, words)
+
+
+def record(index, **changes):
+    seal = changes.pop("seal", {})
+    content = format_samples.HOST._replace(
+        host_index=index, host_uuid=SETTINGS.common.hosts[index].uuid, excluded=False,
+        current_liveset=HostSet([0, 1]))
+    if seal is not None:
+        seal = content.seal._replace(**dict({"written_at_wall_ms": NOW_MS - 500}, **seal))
+    return sfformat.encode_host(content._replace(seal=seal, **changes))
+
+
+def pool_of(second, first=None):
+    """Two looks of a pool of three, in which host 1's record is ``second``, and advanced."""
+    if first is None:
+        first = record(1, sequence=7)
+    looks = tuple(Look(at_wall_ms=NOW_MS, sections=(GOOD[0], record(0), one, record(2)))
+                  for one in (first, second))
+    return disk(looks=looks)
+
+
+HOST = [
+    # record of host 1, levels of it, words, why
+    (record(1), ["ok"], "writes now", "as it should"),
+    (record(1, sequence=7), ["ok"], "did not write", "it is silent"),
+    (record(1, excluded=True), ["ok"], "excluded", "it has left"),
+    (record(1, starting=True), ["ok"], "starting", "it starts"),
+    (record(1, current_liveset=HostSet()),          ["ok"],            "in no liveset", "alone"),
+    (record(1, seal=None), ["ok"], "runs xhad", "not ours yet"),
+    (record(1, seal={"watchdog_mode": WatchdogMode.NONE}), ["ok", "warning"], "NOT SAFE",
+     "no watchdog"),
+    (record(1, seal={"fencing": FencingMode.DISARMED}), ["ok", "warning"], "disarmed",  "disarmed"),
+    (record(1, seal={"written_at_wall_ms": NOW_MS + 2000}), ["ok"],    "writes now",
+     "a clock a little ahead"),
+    (record(1, seal={"written_at_wall_ms": NOW_MS + 2001}), ["ok", "warning"],
+     "2.001 s ahead of ours",
+     "a clock that is ahead"),
+    (record(1, seal={"written_at_wall_ms": NOW_MS - 5000}), ["ok"],    "writes now",
+     "a write is up to two cycles old"),
+    (record(1, seal={"written_at_wall_ms": NOW_MS - 5001}), ["ok", "warning"],
+     "at least 2.001 s behind ours", "a clock that is behind"),
+    (record(1, sequence=7, seal={"written_at_wall_ms": 1}), ["ok"],    "did not write",
+     "an old record tells nothing of a clock"),
+    (GARBAGE,                                       ["unknown"],       "record is bad", "garbage"),
+    (sfformat.encode_host(format_samples.HOST._replace(host_index=0, host_uuid="", sequence=0)),
+     ["unknown"], "never written", "only initialised"),
+]
+
+
+@pytest.mark.parametrize("second, expected, words, why", HOST, ids=[row[-1] for row in HOST])
+def test_another_host(second, expected, words, why):
+    found = judgepool.judge_pool(SETTINGS, pool_of(second), None)
+    check([one for one in found if one.check == "host 1"], expected, None, words)
+    assert [one.check for one in found if one.check.startswith("host 0")][0] == "host 0*"
+
+
+def test_what_the_daemon_hears_is_told_with_it():
+    told = answer(hosts=[host_view(0), host_view(1, since_heartbeat_ms=700),
+                         host_view(2, since_heartbeat_ms=-1)], master_uuid=NO_MASTER)
+    found = {one.check: one.text for one in judgepool.judge_pool(
+        SETTINGS, pool_of(record(1)), told)}
+    assert "heard 0.7 s ago" in found["host 1"]
+    assert "heard" not in found["host 2"]
+
+
+@pytest.mark.parametrize("second, level, words", [
+    (record(1), "ok", "xha 1.0.0: host 0, 1, 2"),
+    (record(1, seal={"software": "xha 1.1.0"}), "warning",
+     "xha 1.0.0: host 0, 2; xha 1.1.0: host 1"),
+    (record(1, seal=None), "warning", "xhad: host 1")])
+def test_versions(second, level, words):
+    found = [one for one in judgepool.judge_pool(SETTINGS, pool_of(second), None)
+             if one.check == "versions"]
+    check(found, [level], None, words)
+
+
+def test_without_a_reading_nothing_is_known_and_it_is_said():
+    check(judgepool.judge_pool(SETTINGS, disk(error="gone"), None), ["unknown"], None, "nothing is")
+
+
+def test_what_is_not_published_is_not_claimed():
+    last = judgepool.judge_pool(SETTINGS, pool_of(record(1)), None)[-1]
+    assert (last.level.value, last.check) == ("unknown", "pool")
+    assert "not published" in last.text
