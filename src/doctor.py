@@ -21,7 +21,7 @@ import json
 from typing import Any, Dict, List, Optional, Tuple
 
 from xha import bounded, cli, configfile, daemonlock, daemonview, findings, judgedisk, judgehost
-from xha import judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetwork
+from xha import judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetwork, timing
 from xha.config import Config, display_uuid
 from xha.daemonview import Asked
 from xha.errors import ExitCode, XhaError
@@ -31,7 +31,7 @@ from xha.paths import Paths
 
 #: How long the configuration may take to be read, s.
 CONFIG_S = 10.0
-#: How long the State-File is read, s: unless told, and at most.
+#: How long the State-File is read, s: where nothing else is said, and at most.
 SECONDS, SECONDS_MAX = 3, 600
 
 
@@ -41,7 +41,7 @@ def run(arguments: Dict[str, Any]) -> int:
     Raises:
         XhaError: INVALID_PARAMETER: no such form, or no number of seconds.
     """
-    form, for_s = arguments["--format"], _seconds(arguments["--seconds"] or str(SECONDS))
+    form, for_s = arguments["--format"], _seconds(arguments["--seconds"])
     if form not in ("text", "json"):
         raise XhaError(ExitCode.INVALID_PARAMETER,
                        "--format={}: expected text or json".format(form))
@@ -52,12 +52,20 @@ def run(arguments: Dict[str, Any]) -> int:
     return findings.exit_code(found)
 
 
-def _seconds(text: str) -> int:
+def _seconds(text: Optional[str]) -> Optional[int]:
+    """How long the State-File is to be read, s; None when that was not said."""
+    if text is None:
+        return None
     if not text.isdigit() or not 0 <= int(text) <= SECONDS_MAX:
-        raise XhaError(ExitCode.INVALID_PARAMETER, "--seconds={}: expected a number, 0 to "
-                       "{}".format(
-            text, SECONDS_MAX))
+        raise XhaError(ExitCode.INVALID_PARAMETER, "--seconds={}: expected a number, 0 to {}"
+                       .format(text, SECONDS_MAX))
     return int(text)
+
+
+def _usual_seconds(settings: Config, pool: bool) -> int:
+    """With the others in view, long enough for every host that runs to write: two cycles."""
+    cycles_ms = 2 * (settings.common.statefile_interval_ms + timing.CYCLE_OFFSET_MS)
+    return max(SECONDS, -(-cycles_ms // 1000)) if pool else SECONDS
 
 
 def _configuration(path: str) -> Tuple[Optional[Config], List[Finding]]:
@@ -80,7 +88,7 @@ def _configuration(path: str) -> Tuple[Optional[Config], List[Finding]]:
                               for text in settings.warnings]
 
 
-def _examine(settings: Optional[Config], paths: Paths, for_s: int, pool: bool,
+def _examine(settings: Optional[Config], paths: Paths, for_s: Optional[int], pool: bool,
              aloud: bool) -> List[Finding]:
     """Everything beyond the configuration, in the order of a start."""
     found = []  # type: List[Finding]
@@ -95,6 +103,8 @@ def _examine(settings: Optional[Config], paths: Paths, for_s: int, pool: bool,
     found += judgehost.judge_places(lookhost.look_places(paths))
     disk = None  # type: Optional[DiskFacts]
     if settings is not None:
+        if for_s is None:
+            for_s = _usual_seconds(settings, pool)
         disk = _look_at_disk(settings, for_s, aloud)
         found += judgedisk.judge_device(disk)
         found += _network(settings, daemon_pid)

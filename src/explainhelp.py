@@ -44,7 +44,8 @@ would reset this host later.  The JSON is described in docs/doctor.md.
 
 Options:
   --pool                   and what is known of the other hosts: versions, clocks, unsealed ones
-  --seconds=N              how long the State-File is read, 0 to 600 [default: 3]
+  --seconds=N              how long the State-File is read, 0 to 600; if not said 3, and for
+                           the other hosts as long as all that run take to write
   --format=FORM            text or json [default: text]""",
 }  # type: Dict[str, str]
 

@@ -139,7 +139,7 @@ def _judge_global(settings: Config, section: Union[bytes, str], daemon_pid: int)
     init = "`xha.pyz set-pool-state init` (xapi does it when HA is enabled) writes it anew"
     if judged.blank:
         return failure(check, "the State-File is blank: no pool was initialised on it", init,
-                       ExitCode.STATEFILE_INACCESSIBLE)
+                       ExitCode.INVALID_STATEFILE)
     if judged.fault is Fault.UNREADABLE:
         return failure(check, "the global record cannot be read: {}".format(judged.text),
                        "look at the storage", ExitCode.STATEFILE_INACCESSIBLE)

@@ -23,7 +23,7 @@ class InterfaceFacts(NamedTuple):
     # By the check of the start: why it refuses, "" when it does not; why it was left out.
     refusal: str
     unchecked: str
-    # "up", "down", "unknown", ...; "" when not known.
+    # "up", "down", "without carrier"; "" when not known.
     state: str
     # Bytes; -1 when not known.
     mtu: int
@@ -81,7 +81,7 @@ def judge_interface(settings: Config, facts: InterfaceFacts) -> List[Finding]:
             local.interface, address, facts.unchecked), "compare `ip addr`"))
     else:
         found.append(ok(check, "{} carries {}".format(local.interface, address)))
-    if facts.state in ("down", "lowerlayerdown", "notpresent", "dormant"):
+    if facts.state not in ("", "up"):
         found.append(warning(check, "{} is {}: no heartbeat goes out".format(
             local.interface, facts.state), "look at its cable, its bond and its switch"))
     if 0 <= facts.mtu < MTU_MIN:

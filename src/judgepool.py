@@ -82,11 +82,11 @@ def judge_pool(settings: Config, facts: DiskFacts, answer: Optional[Dict[str, An
     for index, host in enumerate(settings.common.hosts):
         name = "host {}{}".format(index, "*" if index == settings.local.index else "")
         found += _judge_host(settings, name, host.address, _records(index, first, last), last,
-                             _told(answer, index))
+                             _told(answer, index), last.at_wall_ms - first.at_wall_ms)
     found += _judge_software(settings, last)
     return found + [unknown(
-        "pool", "time-outs of other hosts are not published, and cannot be compared from here; only "
-        "that all hosts have one generation is checked by their daemons",
+        "pool", "time-outs of other hosts are not published, and cannot be compared from here; "
+        "only that all hosts have one generation is checked by their daemons",
         "compare `xha.pyz timing --format=json` of all hosts")]
 
 
@@ -104,7 +104,7 @@ def _records(index: int, first: Look, last: Look) -> Tuple[Optional[HostRecord],
 
 def _judge_host(settings: Config, name: str, address: str,
                 records: Tuple[Optional[HostRecord], Optional[HostRecord]], last: Look,
-                told: Optional[Dict[str, Any]]) -> List[Finding]:
+                told: Optional[Dict[str, Any]], looked_ms: int) -> List[Finding]:
     before, content = records
     if content is None:
         return [unknown(name, "{}: its record is bad: nothing is known of it".format(address))]
@@ -114,7 +114,8 @@ def _judge_host(settings: Config, name: str, address: str,
     words = [address, "excluded" if content.excluded else
              "starting" if content.starting else "in a liveset of {}".format(
                  len(content.current_liveset)) if content.current_liveset else "in no liveset"]
-    words.append("writes now" if advances else "did not write while we looked")
+    words.append("writes now" if advances else "did not write in the {} we looked".format(
+        seconds(max(0, looked_ms))))
     if told is not None and told["since_heartbeat_ms"] is not None:
         words.append("heard {} ago".format(seconds(told["since_heartbeat_ms"])))
     if content.seal is None:

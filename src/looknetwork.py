@@ -6,6 +6,7 @@ tried is taken for an instant, in which a daemon could not start.
 Source: spec 4, 8, 9 (doctor).
 """
 
+import fcntl
 import os
 import shutil
 import socket
@@ -23,6 +24,10 @@ LIST_S = 5.0
 #: Bytes of a listing that are looked at.
 _LISTING_MAX = 4 << 20
 
+#: Linux, netdevice(7).
+_SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
+
 _PORTRESERVE = "/etc/portreserve/xhad"
 
 
@@ -36,12 +41,27 @@ def look_interface(settings: Config) -> InterfaceFacts:
             unchecked = str(dict(message.fields).get("reason", message.name))
     except XhaError as error:
         refusal = str(error)
-    mtu = _read("/sys/class/net/{}/mtu".format(local.interface))
+    state, mtu = _state_of(local.interface)
     return InterfaceFacts(
-        refusal=refusal, unchecked=unchecked,
-        state=_read("/sys/class/net/{}/operstate".format(local.interface)),
-        mtu=int(mtu) if mtu.isdigit() else -1,
+        refusal=refusal, unchecked=unchecked, state=state, mtu=mtu,
         bond=bondmonitor.read(local.physical_interface) if local.physical_interface else None)
+
+
+def _state_of(interface: str) -> Tuple[str, int]:
+    """Whether an interface is "up", "down" or "without carrier", and its MTU; "", -1: not known.
+
+    By ioctl and not from /sys, which shows the network of whoever mounted it.
+    """
+    request = struct.pack("16sH22x", interface.encode("utf-8"), 0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            flags, = struct.unpack_from("H", fcntl.ioctl(asked, _SIOCGIFFLAGS, request), 16)
+            mtu, = struct.unpack_from("i", fcntl.ioctl(asked, _SIOCGIFMTU, request), 16)
+    except OSError:
+        return "", -1
+    if not flags & _IFF_UP:
+        return "down", mtu
+    return "up" if flags & _IFF_RUNNING else "without carrier", mtu
 
 
 def look_port(port: int, daemon_pid: int) -> PortFacts:

@@ -232,6 +232,7 @@ ANYTHING = r".+"
 ABSENT = r"no daemon answers at /run/xha/control"
 PRESENT = r"xha\.pyz \S+: a daemon runs on this host"
 LOCKED = r".*a daemon is already running: process \d+ has /var/run/xhad\.lock locked"
+READING = r"reading the State-File /dev/statefile for 0 s .*"
 BLANK = r"(?s:.*)State-File.*: record is blank: all bytes are zero"
 READ_ONLY = r"xha\.pyz uninstall: .* is on a read-only file system: .*nothing has been changed"
 XML = (r'<\?xml version="1\.0" encoding="UTF-8"\?>\n<ha_liveset_info version="1\.0">\n'
@@ -284,12 +285,14 @@ NO_DAEMON = [
     ("daemon",                              9,  NOTHING, BLANK + r".*"),
     ("xhad " + CONFIG,                      9,  NOTHING, BLANK + r".*"),
     ("dump-statefile",                      0,  r"State-File (?s:.*) is blank(?s:.*)", NOTHING),
+    ("doctor --seconds=0",                  9,  r"(?s:.*)is blank(?s:.*)", READING),
     ("set-excluded",                        9,  NOTHING, BLANK),
     ("set-pool-state active",               9,  NOTHING, BLANK),
     ("set-pool-state init",                 0,  NOTHING, r".* initialised for 1 hosts"),
     # The pool has a State-File.
     ("dump-statefile",                      0,  r"(?s:.*) init\n(?s:.*)", NOTHING),
     ("dump-statefile --format=json",        0,  r"\{(?s:.*)\}", NOTHING),
+    ("timing",                              0,  r"Timing of a pool of 1 host(?s:.*)", NOTHING),
     ("dump-statefile --diff /dev/statefile /dev/statefile", 0, r"no difference", NOTHING),
     ("dumpstatefile",                       0,  r"  global\.sig = (?s:.*)", NOTHING),
     ("set-excluded",                        11, NOTHING, ANYTHING),
@@ -360,6 +363,9 @@ WITH_DAEMON = [
     ("cleanupwatchdog",                     15, NOTHING, PRESENT),
     ("install",                             15, NOTHING, PRESENT),
     ("uninstall",                           15, NOTHING, PRESENT),
+    # What looks, and changes nothing.
+    ("doctor --pool --seconds=0 --format=json", 0, r"\{(?s:.*)\}", NOTHING),
+    ("timing --format=json",                0,  r"\{(?s:.*)\}", NOTHING),
     # What needs no daemon.
     ("dump-statefile",                      0,  r"(?s:.*) active\n(?s:.*)", NOTHING),
     ("dumpstatefile",                       0,  r"  global\.sig = (?s:.*)", NOTHING),

@@ -4,13 +4,15 @@ import os
 
 import pytest
 
-from xha import cli, client, ctlformat, doctor, findings, lookhost, looknetwork, report, timerrecord
+from xha import cli, client, ctlformat, doctor, findings, lookhost, looknetwork, report
+from xha import sfformat, timerrecord
 from xha.errors import ExitCode
 from xha.findings import failure, ok, unknown, warning
 from xha.paths import Paths
-from xha.published import WatchdogMode
+from xha.published import PoolState, WatchdogMode
 
 from report_samples import snapshot
+from test_proofpage import SETTINGS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -103,9 +105,8 @@ BREAKS = [
     (lambda host: os.truncate(host.statefile, 4096),  8,    "State-File",    "a short one"),
     (lambda host: rewrite(host, ">lo<", ">nix0<"),    2,    "interface",     "no interface"),
     (lambda host: rewrite(host, "d00d<", "d00e<"),    10,   "contents",      "another generation"),
-    (lambda host: blank(host),                        8,    "contents",      "a blank State-File"),
-    (lambda host: host.run("write-statefile", "invalid", "--config=" + host.config),
-     11, "contents", "HA was switched off"),
+    (lambda host: blank(host),                        9,    "contents",      "a blank State-File"),
+    (lambda host: switch_off(host),                   11,   "contents",      "HA was switched off"),
     (lambda host: leave_timers(host),                 4,    "left timers",   "died armed"),
     (lambda host: os.environ.update(XHA_HEALTH_CHECK="/nowhere"),
      16, "xapi check", "no health check"),
@@ -123,6 +124,13 @@ def rewrite(host, before, after):
 def blank(host):
     with open(host.statefile, "wb") as file:
         file.truncate(266240)
+
+
+def switch_off(host):
+    with open(host.statefile, "r+b") as file:
+        found = sfformat.decode_global(file.read(4096))
+        file.seek(0)
+        file.write(sfformat.encode_global(found._replace(pool_state=PoolState.INVALID)))
 
 
 def leave_timers(host):
@@ -195,6 +203,14 @@ def test_the_text_says_what_takes_long_before_it_does(host, run):
 def test_wrong_usage_is_1(run, words):
     code, out, err = run("doctor", *words)
     assert (code, out, err.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize("interval_ms, pool, expected", [
+    (4000, False, 3), (4000, True, 9), (3000, True, 7), (1000, True, 3)])
+def test_with_the_others_in_view_all_have_time_to_write(interval_ms, pool, expected):
+    settings = SETTINGS._replace(common=SETTINGS.common._replace(
+        statefile_interval_ms=interval_ms))
+    assert doctor._usual_seconds(settings, pool) == expected
 
 
 # Findings

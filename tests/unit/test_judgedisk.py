@@ -80,7 +80,7 @@ CONTENTS = [
     (GOOD,                    0, ["ok", "ok"],      None, "pool state active", "a running pool"),
     (holding(pool_state=PoolState.INIT), 0, ["ok", "ok"], None, "init",  "a pool to be started"),
     (holding(pool_key=None),  0, ["ok", "ok"],      None, "without a key", "xhad initialised it"),
-    ((BLANK,) * 4,            0, ["failure", "unknown", "unknown", "unknown"], 8,
+    ((BLANK,) * 4,            0, ["failure", "unknown", "unknown", "unknown"], 9,
      "set-pool-state init", "never initialised"),
     (at(0, GARBAGE),          0, ["failure", "ok"], 9,    "is bad",        "a bad global record"),
     (at(0, GARBAGE),          7, ["warning", "ok"], None, "repairs it",    "bad, while we run"),

@@ -24,7 +24,7 @@ INTERFACE = [
     (interface(refusal="does not exist"),  "bond0", ["failure"],       2, "does not exist", "none"),
     (interface(unchecked="no netifaces"), "", ["unknown"], None, "ip addr", "unchecked"),
     (interface(state="down"),              "",      ["ok", "warning"], None, "is down", "down"),
-    (interface(state="unknown"),           "",      ["ok"],            None, "carries", "loopback"),
+    (interface(state="without carrier"),   "",      ["ok", "warning"], None, "without", "no cable"),
     (interface(mtu=1400), "", ["ok", "warning"], None, "fragments", "small MTU"),
     (interface(mtu=1448), "", ["ok"], None, "carries", "just enough"),
     (interface(mtu=-1, state=""),          "",      ["ok"],            None, "carries", "no /sys"),
@@ -148,3 +148,8 @@ def test_a_port_that_is_bound_is_found_with_its_owner_and_not_taken():
     assert facts.trouble == ""
     assert [(one.address, one.pid) for one in facts.sockets] == [("127.0.0.1", os.getpid())]
     assert looknetwork.look_port(number, 0).sockets == ()
+
+
+def test_the_interface_of_this_network_is_looked_at():
+    assert looknetwork._state_of("lo")[1] >= judgenetwork.MTU_MIN
+    assert looknetwork._state_of("nix0") == ("", -1)

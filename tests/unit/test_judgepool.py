@@ -68,7 +68,7 @@ def pool_of(second, first=None):
 HOST = [
     # record of host 1, levels of it, words, why
     (record(1), ["ok"], "writes now", "as it should"),
-    (record(1, sequence=7), ["ok"], "did not write", "it is silent"),
+    (record(1, sequence=7), ["ok"], "did not write in the 0 s", "it is silent"),
     (record(1, excluded=True), ["ok"], "excluded", "it has left"),
     (record(1, starting=True), ["ok"], "starting", "it starts"),
     (record(1, current_liveset=HostSet()),          ["ok"],            "in no liveset", "alone"),
