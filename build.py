@@ -96,7 +96,7 @@ def unit(pythons: Sequence[Interpreter]) -> None:
     ignored = ["--ignore=" + os.path.join("tests", name) for name in SLOW_TESTS]
     for python in pythons:
         say("-- CPython " + python.release)
-        at_once = ["-n", str(os.cpu_count() or 1)] if environments.has_xdist(python) else []
+        at_once = ["-n", str(os.cpu_count() or 1)]
         fewer = [] if python in (pythons[0], pythons[-1]) else ["-m", "not ends"]
         whole = [] if fewer else ["--catalogue"]
         pytest(QUICK_S, environments.for_tests(python), "tests",
@@ -172,8 +172,8 @@ def e2e(house: House) -> None:
 
 def xen(house: House) -> None:
     """Real Xen: one host and, beside it, a pool of three."""
-    beside = ["-n", "2", "--dist", "loadfile"] if environments.has_xdist(house.newest) else []
-    pytest(XEN_S, environments.for_tests(house.newest), os.path.join("tests", "xen"), *beside)
+    pytest(XEN_S, environments.for_tests(house.newest), "-n", "2", "--dist", "loadfile",
+           os.path.join("tests", "xen"))
 
 
 def demo() -> None:

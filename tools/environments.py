@@ -61,11 +61,7 @@ def environment(purpose: str, interpreter: Interpreter, requirements: str) -> st
     return python
 
 
-def has_xdist(interpreter: Interpreter) -> bool:
-    """Whether the tests of this version can run in several processes."""
-    return interpreter.number >= (3, 10)
-
-
 def for_tests(interpreter: Interpreter) -> str:
-    """The Python that runs the tests of this version."""
-    return environment("test", interpreter, "test" if has_xdist(interpreter) else "test-3.6")
+    """The Python that runs the tests of this version, in several processes if told so."""
+    return environment("test", interpreter,
+                       "test" if interpreter.number >= (3, 10) else "test-3.6")
