@@ -105,7 +105,10 @@ def test_watching_shows_a_daemon_that_goes_and_comes_back_and_ends_with_ctrl_c(p
     pool = pool_of(1)
     pool.form()
     host = pool.hosts[0]
+    # Whoever runs the tests may ignore it (a shell's &); that would be inherited.
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
     watching = host.start_as("xha.pyz", ["status", "--watch", "--config=" + host.config])
+    signal.signal(signal.SIGINT, kept)
     seen = host.path("/var/log/daemon.out")
 
     def wait_for(words):
