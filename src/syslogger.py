@@ -17,6 +17,9 @@ long as the disk likes.  The thread keeps the scheduling of the process: at a
 lower priority it could be preempted while it holds the interpreter's lock,
 and so hold up the loop that keeps this host alive.
 
+Whatever is logged goes to the flight recorder, too, whatever the mask is, and
+at once: that has a thread of its own, and neither waits for the other's disk.
+
 A line of the file: UTC wall time of the moment of logging, level, text,
 [name], and the fields as key=value; ASCII, one line, whatever a field holds.
 Source: spec 6 (logrotate), 8, 9; style guide 8.
@@ -28,7 +31,7 @@ import select
 import socket
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from typing import Deque, Optional, Sequence, Tuple, Union
 
 from xha import catalogue, logmask
@@ -36,6 +39,8 @@ from xha.actions import Log, log
 from xha.catalogue import LEVELS, Catalogue
 from xha.logfile import LogFile, ready
 from xha.logmask import LogMask
+from xha.recorder import Recorder
+from xha.repeats import Repeats, condition_of
 
 #: Where syslog listens.
 SYSLOG_SOCKET = "/dev/log"
@@ -48,12 +53,6 @@ _SYSLOG_LEVEL = "notice"
 
 #: Messages that wait at most.  A step logs a handful; this is minutes of trouble.
 QUEUE_LENGTH = 2000
-#: A condition that persists is printed at most once in this time.
-REPEAT_S = 60
-#: Conditions that are remembered at most.
-_MAX_CONDITIONS = 256
-#: Fields that are measures of a condition and not part of what it is.
-_MEASURES = frozenset(("ms", "left_ms", "count"))
 #: How long a burst may wait for syslog to read; its socket holds as few as ten messages.
 _SYSLOG_WAIT_S = 0.2
 #: The longest line, bytes; syslog daemons cut at 2048 or later.
@@ -86,7 +85,8 @@ class Syslogger:
     """The printer of messages.  ``say`` and ``reopen`` may be called from any thread."""
 
     def __init__(self, messages: Catalogue, log_file: str, addresses: Sequence[str] = (),
-                 foreground: bool = False, syslog_socket: str = SYSLOG_SOCKET) -> None:
+                 foreground: bool = False, syslog_socket: str = SYSLOG_SOCKET,
+                 recorder: Optional[Recorder] = None) -> None:
         """Prepare; nothing is opened before ``start``.
 
         Args:
@@ -95,11 +95,13 @@ class Syslogger:
             foreground: somebody may read standard error: lines go there whenever they
                 cannot go to the file.
             syslog_socket: path of syslog's datagram socket; "" for none.
+            recorder: gets every message, too; is started, flushed and closed with this.
         """
         self._messages = messages
         self._addresses = tuple(addresses)
         self._file = LogFile(log_file, 2 if foreground else -1)
         self._syslog = _Syslog(syslog_socket)
+        self._recorder = recorder
         self._queue = deque()  # type: Deque[_Entry]
         self._dropped_lock = threading.Lock()
         self._dropped = 0
@@ -109,7 +111,7 @@ class Syslogger:
         self._reopen = False
         self._stop = False
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._repeats = _Repeats()
+        self._repeats = Repeats()
         self._thread = threading.Thread(target=self._run, name="syslogger", daemon=True)
         #: Why the thread died; "" while it lives.
         self.death = ""
@@ -117,9 +119,13 @@ class Syslogger:
     def start(self) -> None:
         """Begin to print; what was logged before is printed now."""
         self._thread.start()
+        if self._recorder is not None:
+            self._recorder.start()
 
     def say(self, message: Log) -> None:
         """Print a message, later.  Never blocks, never raises."""
+        if self._recorder is not None:
+            self._recorder.note(message)
         if len(self._queue) >= QUEUE_LENGTH:
             # The lock is only ever held for one addition.
             with self._dropped_lock:
@@ -141,18 +147,30 @@ class Syslogger:
         self._wake()
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was logged is printed, at most so long; whether it is."""
+        """Wait until all that was logged is printed, at most so long; whether it is.
+
+        The flight recorder has the same time, not more, to bring it to the disk.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        recorder = self._recorder
+        recorded = recorder.hasten() if recorder is not None and recorder.alive else None
         printed = threading.Event()
         self._queue.append((0.0, printed))
         self._wake()
-        return printed.wait(timeout_s)
+        done = printed.wait(timeout_s)
+        if recorded is not None:
+            recorded.wait(max(0.0, deadline_s - time.monotonic()))
+        return done
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Print what waits, for at most so long, and stop.  A hung disk is left behind."""
+        deadline_s = time.monotonic() + timeout_s
         self._stop = True
         self._wake()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        if self._recorder is not None:
+            self._recorder.close(max(0.0, deadline_s - time.monotonic()))
 
     def _wake(self) -> None:
         try:
@@ -198,7 +216,7 @@ class Syslogger:
         if self._applied.file:
             news = self._file.reopen() or (log("log-reopened") if self._file.opened else None)
             if news is not None:
-                self._print(time.time(), news)
+                self._print_own(news)
 
     def _drain(self) -> None:
         while self._queue:
@@ -218,9 +236,9 @@ class Syslogger:
                    file="written" if mask.file else "not written")
         was, self._applied = self._applied, mask._replace(file=mask.file or self._applied.file)
         failure = self._file.reopen() if mask.file and not was.file else None
-        self._print(time.time(), news)
+        self._print_own(news)
         if failure is not None:
-            self._print(time.time(), failure)
+            self._print_own(failure)
         if was.file and not mask.file:
             self._file.close()
         self._applied = mask
@@ -229,7 +247,7 @@ class Syslogger:
         with self._dropped_lock:
             dropped, self._dropped = self._dropped, 0
         if dropped:
-            self._print(time.time(), log("log-dropped", count=dropped))
+            self._print_own(log("log-dropped", count=dropped))
 
     def _wanted(self, message: Log) -> bool:
         """Whether a message is printed: its level, and whether it repeats another."""
@@ -237,12 +255,16 @@ class Syslogger:
             return False
         if message.name not in self._messages or not self._messages[message.name].repeats:
             return True
-        condition = (message.name,) + tuple(
-            (name, str(value)) for name, value in message.fields if name not in _MEASURES)
-        return self._repeats.fresh(condition, time.monotonic())
+        return self._repeats.fresh(condition_of(message), time.monotonic())
 
     def _say_repeated(self, name: str, count: int, span_s: int) -> None:
-        self._print(time.time(), log("log-repeated", message=name, count=count, seconds=span_s))
+        self._print_own(log("log-repeated", message=name, count=count, seconds=span_s))
+
+    def _print_own(self, message: Log) -> None:
+        """Print a message about the log itself, and record it."""
+        if self._recorder is not None:
+            self._recorder.note(message)
+        self._print(time.time(), message)
 
     def _print(self, wall_s: float, message: Log) -> None:
         level = self._messages.level_of(message)
@@ -261,41 +283,7 @@ class Syslogger:
         news = self._file.write(line[:_MAX_LINE].encode("ascii", "backslashreplace") + b"\n")
         if news is not None and not message.name.startswith("log-file-"):
             # Once per change; the file's own news can fail no further than this.
-            self._print(time.time(), news)
-
-
-class _Repeats:
-    """Which persisting conditions were printed lately, and how often they came again."""
-
-    def __init__(self) -> None:
-        # Condition: since when, s, monotonic; and how often it was held back.
-        self._held = OrderedDict()  # type: OrderedDict[Tuple[object, ...], Tuple[float, int]]
-
-    def fresh(self, condition: Tuple[object, ...], now_s: float) -> bool:
-        """Whether to print a condition now; otherwise it is counted."""
-        if condition in self._held:
-            since_s, count = self._held[condition]
-            self._held[condition] = (since_s, count + 1)
-            return False
-        if len(self._held) < _MAX_CONDITIONS:
-            self._held[condition] = (now_s, 0)
-        return True
-
-    def waiting(self) -> bool:
-        """Whether there is any minute to wait for."""
-        return bool(self._held)
-
-    def ended(self, now_s: Optional[float]) -> Tuple[Tuple[str, int, int], ...]:
-        """(name, times held back, in s) of each whose minute is over (None: of all); forget it."""
-        ended = []
-        for condition in list(self._held):
-            since_s, count = self._held[condition]
-            if now_s is not None and now_s - since_s < REPEAT_S:
-                break
-            del self._held[condition]
-            if count:
-                ended.append((str(condition[0]), count, REPEAT_S))
-        return tuple(ended)
+            self._print_own(news)
 
 
 class _Syslog:

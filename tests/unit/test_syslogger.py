@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from xha import syslogger
 from xha.actions import log
 from xha.logfile import LogFile
 from xha.logmask import USUAL
+from xha.repeats import Repeats
 from xha.syslogger import QUEUE_LENGTH, Syslogger, load_catalogue
 
 MESSAGES = load_catalogue()
@@ -459,7 +459,7 @@ def test_every_change_is_printed_however_often_it_comes(desk):
 
 
 def test_a_minute_later_a_condition_is_news_again():
-    held = syslogger._Repeats()
+    held = Repeats()
     slow, late = ("slow", "read"), ("late",)
     assert held.fresh(slow, 0.0)
     assert held.fresh(late, 30.0)
@@ -474,7 +474,7 @@ def test_a_minute_later_a_condition_is_news_again():
 
 
 def test_conditions_beyond_the_memory_are_printed():
-    held = syslogger._Repeats()
+    held = Repeats()
     for number in range(1000):
         assert held.fresh((str(number),), 0.0)
     assert not held.fresh(("0",), 1.0)
