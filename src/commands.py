@@ -196,10 +196,6 @@ def _write_offline(verb: str, arguments: Arguments) -> int:
     return ExitCode.SUCCESS
 
 
-def _dump_statefile(arguments: Arguments) -> int:
-    return _dump(arguments, arguments["--format"])
-
-
 def _dump(arguments: Arguments, form: str) -> int:
     """Show a State-File: the named one, or that of the configuration."""
     from xha import configfile, sfadmin
@@ -382,14 +378,14 @@ def _xhad(arguments: Arguments) -> int:
 #: What anybody may run who can read the files: no daemon is touched.  (Who may install
 #: depends on where, and `install` says so itself.)
 _FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id", "simulate", "what-if", "install",
-                  "uninstall", "timing", "doctor")
+                  "uninstall", "timing", "doctor", "timeline")
 
 _COMMANDS = {
     "start-daemon": _start_daemon, "stop-daemon": _stop_daemon, "daemon": _daemon,
     "set-pool-state": _set_pool_state, "set-excluded": _set_excluded,
     "clear-excluded": _clear_excluded, "write-statefile": _write_statefile,
-    "dump-statefile": _dump_statefile, "cleanup-watchdog": _cleanup_watchdog, "fault": _fault,
-    "log-mask": _log_mask,
+    "dump-statefile": lambda arguments: _dump(arguments, arguments["--format"]),
+    "cleanup-watchdog": _cleanup_watchdog, "fault": _fault, "log-mask": _log_mask,
     "set-host-weight": _set_host_weight, "reload-host-weight": _reload_host_weight,
     "weightctl": _weightctl, "build-id": _build_id, "calldaemon": _calldaemon,
     "writestatefile": _writestatefile, "dumpstatefile": _dumpstatefile, "xhad": _xhad,

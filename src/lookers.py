@@ -6,7 +6,7 @@ help, which is docopt's grammar too.
 
 from typing import Any, Callable, Dict
 
-from xha import explainhelp
+from xha import explainhelp, timelinehelp
 
 
 def _status(arguments: Dict[str, Any]) -> int:
@@ -19,7 +19,12 @@ def _metrics(arguments: Dict[str, Any]) -> int:
     return int(metrics.run(arguments))
 
 
-COMMANDS = {"status": _status, "metrics": _metrics
+def _timeline(arguments: Dict[str, Any]) -> int:
+    from xha import timeline
+    return int(timeline.run(arguments))
+
+
+COMMANDS = {"status": _status, "metrics": _metrics, "timeline": _timeline
             }  # type: Dict[str, Callable[[Dict[str, Any]], int]]
 
 TEXTS = {
@@ -63,3 +68,4 @@ Options:
 }  # type: Dict[str, str]
 COMMANDS.update(explainhelp.COMMANDS)
 TEXTS.update(explainhelp.TEXTS)
+TEXTS["timeline"] = timelinehelp.TEXT

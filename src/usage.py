@@ -29,6 +29,7 @@ GROUPS = [
         ("metrics", "this host's facts for a monitoring system, as OpenMetrics text"),
         ("doctor", "is this host fit for HA?  What is wrong, and what to do"),
         ("timing", "from a fault to the survivors' liveset, second by second; is T right?"),
+        ("timeline", "what happened, from the flight recorders of one host or many"),
     ]),
     ("Run", [
         ("start-daemon", "start the daemon and wait until this host is online"),

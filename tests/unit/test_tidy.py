@@ -23,22 +23,23 @@ PLANS = {"installplan"}
 HEALTH = {"xapihealth", "bondhealth"}
 ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgehost",
           "judgenetwork", "judgedisk", "judgepool"}
-FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat"}
+FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat", "recorderformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
           "faultpoints", "installdisk", "xapimonitor", "licensehook", "hostweight", "bondmonitor",
-          "replacing"}
+          "replacing", "recorder", "recorderdisk", "repeats"}
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
            "lifecycle", "node", "options", "oldnames", "report", "service",
            "sfadmin", "sfdump", "usage", "installer", "installhelp",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
-           "simulate", "simcampaign",
-           "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
-           "statusmatrix", "statuspicture", "statustable",
+            "simulate", "simcampaign",
+            "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
+            "statusmatrix", "statuspicture", "statustable",
             "daemonview", "explainhelp", "timingview",
-            "doctor", "lookhost", "looknetwork", "lookdisk"}
+            "doctor", "lookhost", "looknetwork", "lookdisk",
+            "observer", "history", "timeline", "timelinehelp"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",
