@@ -43,9 +43,11 @@ from xha.health import Health
 from xha.heartbeat import HeartbeatSocket
 from xha.membership import Membership
 from xha.node import Completion, Node, World
+from xha.observer import Observer, recorder_of
 from xha.options import DaemonOptions
 from xha.options import report as tell_starter
 from xha.published import NEVER, LastWords, Phase, WatchdogMode
+from xha.recorder import Recorder
 from xha.service import Service
 from xha.watchdog import WatchdogError, Watchdogs, open_watchdogs
 
@@ -87,10 +89,11 @@ def run(options: DaemonOptions) -> int:
         realtime.settle()
         lock = realtime.take_lock(options.paths.lock)
         assert lock >= 0
+        messages = syslogger.load_catalogue()
+        recorder = recorder_of(settings, messages, options.paths.state_dir, SOFTWARE)
         logger = syslogger.Syslogger(
-            syslogger.load_catalogue(), options.paths.log_file,
-            addresses=[host.address for host in settings.common.hosts],
-            foreground=options.report_fd < 0)
+            messages, options.paths.log_file, foreground=options.report_fd < 0,
+            addresses=[host.address for host in settings.common.hosts], recorder=recorder)
         _reopen_at_hangup(logger)
         try:
             _try_statefile(settings)
@@ -98,7 +101,7 @@ def run(options: DaemonOptions) -> int:
             logger.start()
         licensehook.check(options.hooks[Work.LICENSE],
                           settings.common.xapi_license_timeout_ms, now_ms)
-        daemon = _Daemon(options, settings, logger)
+        daemon = _Daemon(options, settings, logger, recorder)
         daemon.start()
     except XhaError as error:
         if logger is not None:
@@ -138,7 +141,7 @@ class _Daemon(World):
     """One host in the real world."""
 
     def __init__(self, options: DaemonOptions, settings: config.Config,
-                 logger: syslogger.Syslogger) -> None:
+                 logger: syslogger.Syslogger, recorder: Recorder) -> None:
         """Open everything; raise XhaError, with all that is open closed again by the exit."""
         self._options = options
         self._settings = settings
@@ -173,6 +176,7 @@ class _Daemon(World):
             weight=self._health.first_weight(), offset_ms=lambda: random.randint(
                 -timing.CYCLE_OFFSET_MS, timing.CYCLE_OFFSET_MS))
         self._node = Node(settings, self._core, self)
+        self._observer = Observer(recorder, common, self._core.view)
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._collected_at_ms = now_ms()
         self._announced = False
@@ -217,7 +221,7 @@ class _Daemon(World):
         return min(max(wake_at_ms - now_ms(), 0), LONGEST_TURN_MS)
 
     def _turn(self) -> None:
-        drained = False
+        began_at_ms, drained = now_ms(), False
         for _ in range(DATAGRAMS_PER_TURN):
             received = self._socket.receive()
             if received is None:
@@ -225,17 +229,20 @@ class _Daemon(World):
                 break
             data, source, received_at_ms = received
             self._node.datagram(data, source, received_at_ms)
+            self._observer.datagram(source)
         self._take_completions()
         self._service.turn()
         self._take_signals()
         self._health.turn(self._core.view.online, self._node.step)
         self._node.step(events.Tick(drained=drained))
         self._look_after()
+        self._say_all(self._observer.turn(began_at_ms, now_ms()))
 
     def _take_completions(self) -> None:
         for done in self._worker.results():
             if done.kind == "died":
                 self.die(done.error, "statefile")
+            self._observer.access(done)
             self._node.completed(Completion(
                 kind=done.kind, section=done.section, issued_at_ms=done.issued_at_ms,
                 completed_at_ms=done.completed_at_ms, error=done.error,

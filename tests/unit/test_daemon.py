@@ -14,7 +14,7 @@ import tempfile
 import pytest
 from process_samples import wait_until
 
-from xha import client, sandboxpool
+from xha import client, recorderformat, sandboxpool, sfformat
 from xha.paths import Paths
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -182,6 +182,82 @@ def test_a_bug_ends_the_daemon_with_its_traceback_in_the_log(host, thread, bug):
     assert " Traceback (most recent call last): [traceback]" in lines[1]
     assert any(", in <lambda> [traceback]" in line for line in lines)
     assert " ZeroDivisionError: division by zero [traceback]" in lines[-1]
+
+
+def recorded(host, number=0):
+    """What the flight recorder of the daemon ``number`` lives ago holds."""
+    path = host.paths.state_dir + "/recorder"
+    with open("{}.{}".format(path, number) if number else path, "rb") as stream:
+        return recorderformat.decode(stream.read())
+
+
+def test_a_daemon_that_is_killed_leaves_its_last_event_in_its_recorder(host):
+    host.write()
+    host.start("--enable-faults")
+    host.wait_for("host-online")
+    host.ask("fault", "set", "statefile.slow=5")
+    pid = host.process.pid
+    # Written at once, by a thread that may come a moment later than the log's.
+    wait_until(lambda: "fault-point-set" in [one.name for one in recorded(host).entries])
+    host.process.kill()
+    assert host.ended() == -signal.SIGKILL
+    found = recorded(host)
+    events = [entry for entry in found.entries if entry.kind == "event"]
+    assert (events[-1].name, dict(events[-1].fields)) == (
+        "fault-point-set", {"point": "statefile.slow", "value": "5"})
+    assert {"daemon-started", "liveset-changed", "host-online"} <= {one.name for one in events}
+    assert (found.header.pid, found.header.host, found.header.online) == (pid, 0, True)
+    assert found.damaged == 0
+    incarnation = dict(next(one.fields for one in events if one.name == "daemon-started"))
+    assert events[-1].incarnation == incarnation["incarnation"]
+    states = [dict(entry.fields) for entry in found.entries if entry.kind == "state"]
+    assert states[0]["phase"] == "STARTING" and states[-1].get("phase", "STARTED") == "STARTED"
+    with open(host.folder + "/statefile", "rb") as statefile:
+        key = sfformat.decode_global(statefile.read(4096)).pool_key
+    with open(host.paths.state_dir + "/recorder", "rb") as stream:
+        data = stream.read()
+    assert key and key not in data and key.hex().encode() not in data.lower()
+
+
+def test_a_new_daemon_keeps_its_predecessor_s_recorder_and_timeline_shows_both(host):
+    host.write()
+    for _ in range(2):
+        host.start("--enable-faults")
+        host.wait_for("host-online")
+        host.process.terminate()
+        host.ended()
+        os.rename(host.paths.log_file, host.paths.log_file + ".old")
+    assert recorded(host, 1).header.pid != recorded(host).header.pid
+    for number in (0, 1):
+        assert [entry.name for entry in recorded(host, number).entries][-1] == "terminated"
+    shown = subprocess.run(
+        [sys.executable, "-B", "-c", PROGRAM.format(tests=TESTS, before=""), "timeline"],
+        env=host.environment, stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    assert shown.count("[host-online]") == 2
+    assert ", same boot; nothing was recorded for " in shown
+
+
+def test_without_a_place_for_its_recorder_a_daemon_runs_and_says_so_once(host):
+    host.write()
+    host.environment["XHA_STATE_DIR"] = host.folder + "/statefile/none"
+    host.start("--enable-faults")
+    host.wait_for("host-online")
+    host.ask("fault", "set", "statefile.slow=5")
+    host.wait_for("fault-point-set")
+    assert host.names().count("recorder-failed") == 1
+    host.process.terminate()
+    host.ended()
+    assert host.names().count("recorder-failed") == 1
+
+
+def test_a_start_that_fails_is_recorded_too(host):
+    host.write()
+    os.unlink(host.folder + "/statefile")
+    host.start()
+    assert host.ended() == 8
+    found = recorded(host)
+    assert [entry.name for entry in found.entries] == ["start-aborted"]
+    assert not found.header.online
 
 
 def test_logrotate_finds_a_daemon_that_still_looks_for_its_licence(host):

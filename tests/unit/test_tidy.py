@@ -34,12 +34,12 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "sfadmin", "sfdump", "usage", "installer", "installhelp",
            "sandbox", "sandboxfacts", "sandboxhost", "sandboxpool", "sandboxprompt",
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
-            "simulate", "simcampaign",
-            "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
-            "statusmatrix", "statuspicture", "statustable",
-            "daemonview", "explainhelp", "timingview",
-            "doctor", "lookhost", "looknetwork", "lookdisk",
-            "observer", "history", "timeline", "timelinehelp"}
+           "simulate", "simcampaign",
+           "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
+           "statusmatrix", "statuspicture", "statustable",
+           "daemonview", "explainhelp", "timingview",
+           "doctor", "lookhost", "looknetwork", "lookdisk",
+           "observer", "history", "timeline", "timelinehelp"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",

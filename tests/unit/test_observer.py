@@ -1,0 +1,181 @@
+"""What the flight recorder gets from the loop: each change of state, and measurements."""
+import pytest
+from core_samples import common, hosts, view_of
+
+from xha.observer import CLOSE_MS, SPAN_MS, STATE, Observer, recorder_of
+from xha.published import NEVER, FencingMode, Phase
+from xha.simpool import QUICK, settings_of
+from xha.statefile import Done
+from xha.syslogger import load_catalogue
+
+
+class Notes:
+    """A recorder that remembers."""
+
+    def __init__(self):
+        self.incarnation = 0
+        self.states = []
+        self.measures = []
+        self.kept = 0
+
+    def state(self, fields):
+        self.states.append((self.incarnation, fields))
+
+    def measure(self, fields):
+        self.measures.append(fields)
+
+    def keep(self):
+        self.kept += 1
+
+    def news(self):
+        return ("news",)
+
+
+class Bench:
+    """An observer of a view; T1 = T2 = 5 s."""
+
+    def __init__(self, **facts):
+        self.view = view_of(**facts)
+        self.notes = Notes()
+        self.observer = Observer(self.notes, common(), self.view)
+        self.now_ms = 100000
+        self.turn()
+
+    def turn(self, after_ms=0):
+        self.now_ms += after_ms
+        return self.observer.turn(self.now_ms, self.now_ms)
+
+    def rest(self, ms, step_ms=500):
+        """Turns in which everybody is heard and seen."""
+        for _ in range(ms // step_ms):
+            self.now_ms += step_ms
+            self.hear(0, 1, 2)
+            self.view.reading_completed_at_ms = self.now_ms
+            for peer in self.view.peers:
+                peer.advanced_at_ms = self.now_ms
+            self.turn()
+
+    def hear(self, *indexes):
+        for index in indexes:
+            if index != self.view.me:
+                self.view.peers[index].heard_at_ms = self.now_ms
+                self.observer.datagram(self.view.peers[index].address)
+
+    def access(self, kind, ms, error=""):
+        self.observer.access(Done(kind=kind, section=0, issued_at_ms=self.now_ms - ms,
+                                  completed_at_ms=self.now_ms, error=error, sections=()))
+
+
+def test_the_first_turn_records_the_whole_state_and_later_ones_what_changed():
+    bench = Bench(phase=Phase.STARTING, incarnation=0, fencing=FencingMode.NONE)
+    assert [sorted(fields) for _, fields in bench.notes.states] == [sorted(STATE)]
+    bench.turn(1)
+    assert len(bench.notes.states) == 1 and not bench.notes.kept
+    bench.view.phase, bench.view.incarnation = Phase.STARTED, 77
+    bench.turn(1)
+    assert bench.notes.states[1:] == [(77, {"phase": Phase.STARTED, "incarnation": 77})]
+    assert bench.notes.kept == 1
+    bench.view.heartbeat_domain = hosts(0, 2)
+    bench.view.waiting_for = ""
+    bench.turn(1)
+    assert bench.notes.states[2:] == [
+        (77, {"heartbeat_domain": hosts(0, 2), "waiting_for": ""})]
+
+
+def test_every_fact_of_the_state_is_one_of_the_view():
+    view = view_of()
+    for name in STATE:
+        getattr(view, name)
+
+
+def test_a_turn_hands_on_what_the_recorder_says_of_itself():
+    assert Bench().turn(1) == ("news",)
+
+
+def test_at_rest_there_is_one_measurement_in_a_span():
+    bench = Bench()
+    bench.rest(500)
+    bench.access("read", 4)
+    bench.access("read", 9)
+    bench.access("write", 3)
+    bench.access("died", 3)
+    bench.rest(SPAN_MS - 1000)
+    assert bench.notes.measures == []
+    bench.rest(500)
+    found, = bench.notes.measures
+    assert found == {
+        "span_ms": SPAN_MS, "heartbeats": [0, 20, 20], "silence_ms_max": [NEVER, 500, 500],
+        "heartbeat_age_ms": [NEVER, 0, 0], "record_age_ms": [0, 0, 0], "reading_age_ms": 0,
+        "reads": [2, 9, 0], "writes": [1, 3, 0], "repairs": [0, NEVER, 0], "turn_ms_max": 0}
+    bench.rest(SPAN_MS)
+    assert bench.notes.measures[1]["reads"] == [0, NEVER, 0], "each span begins anew"
+    assert len(bench.notes.measures) == 2
+
+
+def test_a_datagram_that_was_not_believed_is_no_heartbeat():
+    bench = Bench()
+    bench.hear(1)
+    bench.observer.datagram(bench.view.peers[1].address)
+    bench.observer.datagram("192.0.2.99")
+    bench.now_ms += 700
+    bench.hear(1)
+    bench.rest(SPAN_MS, step_ms=SPAN_MS)
+    found = bench.notes.measures[0]
+    assert found["heartbeats"][1] == 3
+    assert found["silence_ms_max"][1] == SPAN_MS
+
+
+def silent_peer(bench):
+    bench.view.peers[1].heard_at_ms = bench.now_ms - 2600
+
+
+def peer_whose_record_stands_still(bench):
+    bench.view.peers[2].advanced_at_ms = bench.now_ms - 2600
+
+
+def disk_that_does_not_answer(bench):
+    bench.view.reading_completed_at_ms = bench.now_ms - 2600
+
+
+def slow_write(bench):
+    bench.access("write", 2600)
+
+
+def read_that_failed(bench):
+    bench.access("read", 1, "Input/output error")
+
+
+def turn_that_hung(bench):
+    bench.observer.turn(bench.now_ms - 2600, bench.now_ms)
+
+
+@pytest.mark.parametrize("trouble", [
+    silent_peer, peer_whose_record_stands_still, disk_that_does_not_answer, slow_write,
+    read_that_failed, turn_that_hung])
+def test_what_comes_close_to_a_time_out_is_measured_every_second(trouble):
+    bench = Bench()
+    bench.rest(3000)
+    assert bench.notes.measures == []
+    trouble(bench)
+    bench.turn(CLOSE_MS)
+    assert len(bench.notes.measures) == 1, trouble
+    trouble(bench)
+    bench.turn(CLOSE_MS)
+    assert len(bench.notes.measures) == 2, trouble
+
+
+def test_a_host_outside_the_liveset_owes_nobody_a_heartbeat():
+    bench = Bench(liveset=hosts(0, 1))
+    bench.rest(3000)
+    bench.view.peers[2].heard_at_ms = bench.view.peers[2].advanced_at_ms = 1
+    bench.turn(CLOSE_MS)
+    assert bench.notes.measures == []
+
+
+def test_the_recorder_of_a_configuration_is_about_this_host(tmp_path):
+    settings = settings_of(3, QUICK)[1]
+    made = recorder_of(settings, load_catalogue(), str(tmp_path), "xha test")
+    about = made._about
+    assert (about.host, about.uuid) == (1, settings.common.hosts[1].uuid)
+    assert about.addresses == tuple(host.address for host in settings.common.hosts)
+    assert not list(tmp_path.iterdir()), "nothing is made before it starts"
