@@ -660,6 +660,8 @@ def test_the_bug_report_tells_the_story_in_its_first_10_kb(place):
     assert "POOL --format=text" in first and "host 300" in first
     assert "THE END" in first
     assert b"host 899" in done.stdout and b"(ended with 3)" in done.stdout
+    recorder = done.stdout.partition(b"== The end of the flight recorder")[2]
+    assert b"POOL --last=1000" in recorder and b"host 899" in recorder
     assert len(done.stdout) < 262144, "the limit that bugtool.xml names"
 
 
