@@ -244,7 +244,7 @@ def test_without_a_place_for_its_recorder_a_daemon_runs_and_says_so_once(host):
     host.wait_for("host-online")
     host.ask("fault", "set", "statefile.slow=5")
     host.wait_for("fault-point-set")
-    assert host.names().count("recorder-failed") == 1
+    wait_until(lambda: "recorder-failed" in host.names())
     host.process.terminate()
     host.ended()
     assert host.names().count("recorder-failed") == 1
