@@ -160,20 +160,23 @@ class Checkers:
         for index in dropped:
             self.drops.append((self._now_ms(), host.index, index))
             other = self._hosts[index]
-            if self.joining.is_ghost(other) or self.deaths.lives_on_rule_two(other):
+            fault = ("came in as what it was before" if self.joining.is_ghost(other) else
+                     "lives on by rule 2 without being heard"
+                     if self.deaths.lives_on_rule_two(other) else "")
+            if fault:
                 self._accuse([index], "host {} {}, which host {} drops".format(
-                    index, "came in as what it was before" if self.joining.is_ghost(other)
-                    else "lives on by rule 2 without being heard", host.index))
+                    index, fault, host.index))
                 continue
-            if self._hosts[index].dangerous:
+            if other.dangerous:
                 self._accuse([host.index], "host {} dropped host {}, which still runs".format(
                     host.index, index))
-            early_ms = self._would_run_until_ms(self._hosts[index]) - self._now_ms()
-            if early_ms > 0 and not host.runs_xhad:
+            if host.runs_xhad:
+                continue
+            early_ms = self._would_run_until_ms(other) - self._now_ms()
+            if early_ms > 0:
                 raise Breach("host {} dropped host {} {} ms before it could know that it was "
                              "dead".format(host.index, index, early_ms))
-            if not host.runs_xhad:
-                self._looked_once_more(host, self._hosts[index])
+            self._looked_once_more(host, other)
         if dropped and not host.runs_xhad:
             self._waited_out_the_dead(host)
 
