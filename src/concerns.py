@@ -20,7 +20,7 @@ memory.  Source: spec 9, "status"; spec 6, "approaching_timeout".
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from xha import report
-from xha.hostset import HostSet
+from xha.hostset import HostSet, runs
 from xha.published import NO_MASTER, FencingMode, Phase, PoolState
 from xha.records import record
 from xha.snapshot import HostView, Snapshot
@@ -87,17 +87,8 @@ def named(hosts: Sequence[int]) -> str:
 
 
 def numbers(hosts: Sequence[int], last: str = ", ") -> str:
-    """``1``, ``0, 2``, ``0-5, 9``: runs of more than two hosts are joined."""
-    runs = []   # type: List[List[int]]
-    for index in hosts:
-        if runs and runs[-1][-1] == index - 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    words = []  # type: List[str]
-    for run in runs:
-        words += (["{}-{}".format(run[0], run[-1])] if len(run) > 2
-                  else [str(index) for index in run])
+    """``1``, ``0, 2``, ``0-5, 9``: runs are joined."""
+    words = runs(hosts)
     return last.join(words) if len(words) == 2 else ", ".join(words)
 
 

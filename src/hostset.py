@@ -7,7 +7,7 @@ can depend on a hash seed.
 """
 
 import functools
-from typing import Iterable, Iterator, NewType
+from typing import Iterable, Iterator, List, NewType
 
 HostIndex = NewType("HostIndex", int)
 
@@ -106,3 +106,18 @@ class HostSet:
 
 
 EMPTY = HostSet()
+
+
+def runs(hosts: Iterable[int]) -> List[str]:
+    """Hosts in index order as people name them; three and more in a row are one: ``0-5``, ``9``."""
+    found = []  # type: List[List[int]]
+    for host in hosts:
+        if found and found[-1][-1] == host - 1:
+            found[-1].append(host)
+        else:
+            found.append([host])
+    words = []  # type: List[str]
+    for run in found:
+        words += (["{}-{}".format(run[0], run[-1])] if len(run) > 2
+                  else [str(host) for host in run])
+    return words

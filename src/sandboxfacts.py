@@ -9,6 +9,7 @@ to draw on.
 import enum
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
+from xha.hostset import runs
 from xha.records import record
 
 #: An age that nobody knows.
@@ -161,17 +162,7 @@ def groups(hosts: List[HostFacts], texts: List[str]) -> List[Tuple[str, List[int
 
 def named(hosts: List[int]) -> str:
     """``host 1``, ``hosts 0, 2``, ``hosts 0-2, 4``."""
-    runs = []   # type: List[List[int]]
-    for index in hosts:
-        if runs and runs[-1][-1] == index - 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    words = []  # type: List[str]
-    for run in runs:
-        words += (["{}-{}".format(run[0], run[-1])] if len(run) > 3
-                  else [str(index) for index in run])
-    return "{} {}".format("host" if len(hosts) == 1 else "hosts", ", ".join(words))
+    return "{} {}".format("host" if len(hosts) == 1 else "hosts", ", ".join(runs(hosts)))
 
 
 def waits(facts: PoolFacts) -> List[Tuple[str, List[int]]]:

@@ -95,7 +95,7 @@ def test_broken_disks_are_named():
 
 
 NAMES = [
-    ([1], "host 1"), ([0, 2], "hosts 0, 2"), ([0, 1, 2], "hosts 0, 1, 2"),
+    ([1], "host 1"), ([0, 2], "hosts 0, 2"), ([0, 1, 2], "hosts 0-2"),
     ([0, 1, 2, 3, 7, 8], "hosts 0-3, 7, 8"),
 ]
 
