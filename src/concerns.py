@@ -264,28 +264,20 @@ def _time_outs(snapshot: Snapshot) -> Iterator[Concern]:
     """The same tests as ``report.warnings``, host by host."""
     told = dict(report.warnings(snapshot))
     live = [host for host in snapshot.hosts if host.live]
-    if told["heartbeat_approaching_timeout"]:
-        limit = snapshot.heartbeat_timeout_ms
-        said = _silent(live, [host.since_heartbeat_ms for host in live], limit)
-        if 2 * max(snapshot.heartbeat_latency.last_ms, snapshot.heartbeat_latency.max_ms) > limit:
-            said.append("sending took up to {}".format(seconds(max(
-                snapshot.heartbeat_latency.last_ms, snapshot.heartbeat_latency.max_ms))))
-        yield warning("heartbeat-late", "Heartbeats are late (T1 is {}): {}.".format(
-            seconds(limit), ", ".join(said)))
-    if told["statefile_approaching_timeout"]:
-        limit = snapshot.statefile_timeout_ms
-        said = _silent(live, [host.since_statefile_ms for host in live], limit)
-        if 2 * max(snapshot.statefile_latency.last_ms, snapshot.statefile_latency.max_ms) > limit:
-            said.append("a cycle of this host took up to {}".format(seconds(max(
-                snapshot.statefile_latency.last_ms, snapshot.statefile_latency.max_ms))))
-        yield warning("statefile-late", "State-File updates are late (T2 is {}): {}.".format(
-            seconds(limit), ", ".join(said)))
-
-
-def _silent(hosts: Sequence[HostView], ages_ms: Sequence[int], limit_ms: int) -> List[str]:
-    """Whose last sign is older than half the limit."""
-    return ["host {} silent for {}".format(host.index, seconds(age_ms))
-            for host, age_ms in zip(hosts, ages_ms) if 2 * age_ms > limit_ms]
+    for fact, name, what, limit_ms, ages_ms, own, latency in (
+            ("heartbeat_approaching_timeout", "heartbeat-late", "Heartbeats are late (T1",
+             snapshot.heartbeat_timeout_ms, [host.since_heartbeat_ms for host in live],
+             "sending", snapshot.heartbeat_latency),
+            ("statefile_approaching_timeout", "statefile-late", "State-File updates are late (T2",
+             snapshot.statefile_timeout_ms, [host.since_statefile_ms for host in live],
+             "a cycle of this host", snapshot.statefile_latency)):
+        if told[fact]:
+            said = ["host {} silent for {}".format(host.index, seconds(age_ms))
+                    for host, age_ms in zip(live, ages_ms) if 2 * age_ms > limit_ms]
+            longest_ms = max(latency.last_ms, latency.max_ms)
+            if 2 * longest_ms > limit_ms:
+                said.append("{} took up to {}".format(own, seconds(longest_ms)))
+            yield warning(name, "{} is {}): {}.".format(what, seconds(limit_ms), ", ".join(said)))
 
 
 # xapi

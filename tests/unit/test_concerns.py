@@ -193,7 +193,8 @@ def test_every_concern_is_documented_and_no_other():
     with open(os.path.join(os.path.dirname(os.path.abspath(concerns.__file__)),
                            "statusdown.py")) as file:
         names |= set(re.findall(r'(?:critical|warning|notice)\("([a-z0-9-]+)"', file.read()))
-    names |= {"members-not-heard", "members-not-seen", "hosts-starting", "hosts-excluded"}
+    names |= {"members-not-heard", "members-not-seen", "hosts-starting", "hosts-excluded",
+              "heartbeat-late", "statefile-late"}
     assert {row[2] for row in TABLE} <= names
     with open(DOCUMENTED) as file:
         text = file.read().partition("## What must be known")[2]
