@@ -1,41 +1,47 @@
-"""What this host's daemon knows, for the commands that explain: asked without side effect.
+"""What this host's daemon knows, for all commands that look: asked without side effect.
 
-The answer is the JSON of query-liveset.  No daemon, one that does not answer,
-and one that may not be asked are all answers, for these commands work from
+The answer is the JSON of query-liveset, read back into the snapshot that it was
+made of (``answer``).  No daemon, one that does not answer, one that may not be
+asked and one of another version are all answers, for these commands work from
 whatever there is.
 """
 
-import json
-from typing import Any, Dict, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
-from xha import client
+from xha import answer, client
+from xha.errors import FormatError
 from xha.paths import Paths
 from xha.records import record
+from xha.snapshot import Snapshot
+
+#: What a daemon that has just answered may take to say which build it is, s.
+_BUILD_S = 1.0
 
 
 @record
 class Asked(NamedTuple):
     """What came of the question."""
 
-    # The JSON of docs/query-liveset.md; None when it was not to be had.
-    answer: Optional[Dict[str, Any]]
+    # None when it was not to be had.
+    snapshot: Optional[Snapshot]
     # Then, why not, for people; the exit code of the question, 14: there is no daemon.
     why: str
     code: int
 
 
-def ask(paths: Paths) -> Asked:
-    """Ask the daemon of this host; takes at most ``client.PROMPT_S``.  Never raises."""
-    reply = client.call(paths, "query", "json", "0")
-    if reply.code:
-        why = " ".join(reply.err.split()) or "the daemon answered with {}".format(reply.code)
-        return Asked(answer=None, why=why, code=reply.code)
-    try:
-        answer = json.loads(reply.out)
-        known = isinstance(answer, dict) and answer["version"] == 1
-    except (ValueError, KeyError):
-        known = False
-    if not known:
-        return Asked(answer=None, why="what the daemon answers is not of this version",
-                     code=client.SYSTEM_ERROR)
-    return Asked(answer=answer, why="", code=0)
+def ask(paths: Paths, timeout_s: float = client.PROMPT_S) -> Asked:
+    """Ask the daemon of this host; takes at most so long.  Never raises."""
+    reply = client.call(paths, "query", "json", "0", timeout_s=timeout_s)
+    code, why = reply.code, " ".join(reply.err.split())
+    if code == 0:
+        try:
+            return Asked(snapshot=answer.read(reply.out), why="", code=0)
+        except FormatError as error:
+            code = client.SYSTEM_ERROR
+            why = "the daemon's answer is not for this version of xha: {}".format(error)
+    return Asked(snapshot=None, why=why or "the daemon answered with {}".format(code), code=code)
+
+
+def build(paths: Paths) -> str:
+    """Which program the daemon is that has just answered; "" when it does not say."""
+    return client.call(paths, "build-id", timeout_s=_BUILD_S).out.strip()

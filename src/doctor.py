@@ -22,12 +22,13 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from xha import bounded, cli, configfile, daemonlock, daemonview, findings, judgedisk, judgehost
 from xha import judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetwork, timing
-from xha.config import Config, display_uuid
+from xha.config import Config
 from xha.daemonview import Asked
 from xha.errors import ExitCode, XhaError
 from xha.findings import Finding, failure, ok, unknown, warning
 from xha.judgedisk import DiskFacts
 from xha.paths import Paths
+from xha.published import NEVER
 
 #: How long the configuration may take to be read, s.
 CONFIG_S = 10.0
@@ -98,7 +99,7 @@ def _examine(settings: Optional[Config], paths: Paths, for_s: Optional[int], poo
     except XhaError as error:
         daemon_pid = 0
         found.append(unknown("daemon", str(error)))
-    found += judgepool.judge_daemon(daemon_pid, asked.answer, asked.why)
+    found += judgepool.judge_daemon(daemon_pid, asked.snapshot, asked.why)
     found += judgehost.judge_python(lookhost.look_python())
     found += judgehost.judge_places(lookhost.look_places(paths))
     disk = None  # type: Optional[DiskFacts]
@@ -118,11 +119,11 @@ def _examine(settings: Optional[Config], paths: Paths, for_s: Optional[int], poo
         found += judgedisk.judge_readings(settings, disk)
         found += _timeouts(settings, asked)
     found.append(judgehost.judge_clock(*lookhost.look_clock()))
-    checked = None if asked.answer is None else asked.answer["xapi_latency_ms"]["last"] is not None
+    checked = None if asked.snapshot is None else asked.snapshot.xapi_latency.last_ms != NEVER
     found.append(judgehost.judge_health_check(
         lookhost.look_health_check({}), daemon_pid, checked))
     if pool and settings is not None and disk is not None:
-        found += judgepool.judge_pool(settings, disk, asked.answer)
+        found += judgepool.judge_pool(settings, disk, asked.snapshot)
     return found
 
 
@@ -145,11 +146,10 @@ def _network(settings: Config, daemon_pid: int) -> List[Finding]:
 def _timeouts(settings: Config, asked: Asked) -> List[Finding]:
     """The times against each other and against what the daemon has measured."""
     found = latencies.judge_configured(settings.common)
-    answer = asked.answer
-    if answer is not None and answer["generation"] == display_uuid(
-            settings.common.generation_uuid):
-        found += latencies.judge_measured(settings.common, latencies.of_answer(answer))
-    elif answer is not None:
+    snapshot = asked.snapshot
+    if snapshot is not None and snapshot.generation_uuid == settings.common.generation_uuid:
+        found += latencies.judge_measured(settings.common, latencies.of_snapshot(snapshot))
+    elif snapshot is not None:
         found.append(warning("daemon", "it runs with another configuration than this one",
                              "restart it, or look at the file that it was started with"))
     return found

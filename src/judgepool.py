@@ -7,13 +7,15 @@ published, so it cannot be compared; that it is another *generation* shows in
 the datagrams that are refused.  Facts in, findings out.  Source: spec 9, doctor.
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
+from xha import timing
 from xha.config import Config
 from xha.findings import Finding, ok, unknown, warning
 from xha.judgedisk import DiskFacts, Look, host_of
 from xha.latencies import seconds
-from xha.published import FencingMode, HostRecord, WatchdogMode
+from xha.published import NEVER, FencingMode, HostRecord, WatchdogMode
+from xha.snapshot import HostView, Snapshot
 
 #: Wall clocks this much apart make logs of two hosts hard to compare, ms.
 CLOCKS_APART_MS = 2000
@@ -31,49 +33,48 @@ _REFUSED = {
 }
 
 
-def judge_daemon(daemon_pid: int, answer: Optional[Dict[str, Any]], why: str) -> List[Finding]:
+def judge_daemon(daemon_pid: int, told: Optional[Snapshot], why: str) -> List[Finding]:
     """Whether a daemon runs here, and what it complains of.
 
     Args:
         daemon_pid: who holds the daemon's lock; 0 for nobody.
-        answer: its `query json`, None when it gave none.
+        told: what it answered, None when it gave no answer.
         why: then, why.
     """
     check = "daemon"
-    if not daemon_pid and answer is None:
+    if not daemon_pid and told is None:
         return [ok(check, "none runs: nothing here is in use")]
-    if answer is None:
+    if told is None:
         return [warning(check, "process {} holds the daemon's lock, and does not answer: {}".format(
             daemon_pid, why), "if it stays so, its watchdogs reset this host; see its log")]
     found = [ok(check, "{}, fencing {}, watchdog mode {}, pool state {}".format(
-        answer["status"], answer["fencing"], answer["watchdog_mode"], answer["pool_state"]))]
-    if answer["waiting_for"]:
-        found.append(warning(check, "it waits for {}".format(answer["waiting_for"]),
+        "online" if told.online else "starting", told.fencing.name.lower(), told.watchdog_mode,
+        told.pool_state.name.lower() if told.pool_state_known else "unknown"))]
+    if told.waiting_for:
+        found.append(warning(check, "it waits for {}".format(told.waiting_for),
                              "see `query-liveset --format=text`"))
-    if answer["status"] == "online" and answer["fencing"] == "disarmed":
+    if told.online and told.fencing is FencingMode.DISARMED:
         found.append(warning(check, "its fencing is disarmed: it takes no part in decisions, and "
                              "nothing resets this host", "restart the daemon, or end HA here"))
-    for name, text in (("statefile_lost", "all hosts have lost the State-File; the next loss of a "
-                        "host or of the network resets all"),
-                       ("xapi_healthcheck_approaching_timeout",
-                        "xapi's health check takes more than half of its time-out")):
-        if answer["warnings"][name]:
+    for fact, text in (
+            (told.sr2, "all hosts have lost the State-File; the next loss of a host or of the "
+             "network resets all"),
+            (timing.approaching(max(told.xapi_latency.last_ms, told.xapi_latency.max_ms),
+                                told.xapi_timeout_ms),
+             "xapi's health check takes more than half of its time-out")):
+        if fact:
             found.append(warning(check, text, "look at it before more is lost"))
-    if answer["xapi_restarts_left"] == 0 and answer["xapi_restarts_more_in_ms"] is not None:
+    if told.xapi_restarts_left == 0 and told.xapi_restarts_more_in_ms != NEVER:
         found.append(warning(check, "no restart of xapi is left for {}: until then a failed check "
-                             "resets this host".format(seconds(
-                                 answer["xapi_restarts_more_in_ms"])), "find out why xapi failed"))
-    return found + _judge_refused(answer["datagrams_refused"])
+                             "resets this host".format(seconds(told.xapi_restarts_more_in_ms)),
+                             "find out why xapi failed"))
+    return found + [
+        warning("datagrams", "{} refused since the daemon started, {}".format(
+            count, _REFUSED[cause]), "see datagram-refused in the log for who sends them")
+        for cause, count in told.datagrams_refused if count and cause in _REFUSED]
 
 
-def _judge_refused(refused: Dict[str, int]) -> List[Finding]:
-    return [warning("datagrams", "{} refused since the daemon started, {}".format(
-        count, _REFUSED[cause]), "see datagram-refused in the log for who sends them")
-        for cause, count in sorted(refused.items()) if count and cause in _REFUSED]
-
-
-def judge_pool(settings: Config, facts: DiskFacts, answer: Optional[Dict[str, Any]]
-               ) -> List[Finding]:
+def judge_pool(settings: Config, facts: DiskFacts, told: Optional[Snapshot]) -> List[Finding]:
     """What is known of each host of the pool, this one included; one finding or more for each."""
     if facts.error or not facts.looks:
         return [unknown("pool", "the State-File cannot be read: of the others nothing is known")]
@@ -82,7 +83,7 @@ def judge_pool(settings: Config, facts: DiskFacts, answer: Optional[Dict[str, An
     for index, host in enumerate(settings.common.hosts):
         name = "host {}{}".format(index, "*" if index == settings.local.index else "")
         found += _judge_host(settings, name, host.address, _records(index, first, last), last,
-                             _told(answer, index), last.at_wall_ms - first.at_wall_ms)
+                             _told(told, index), last.at_wall_ms - first.at_wall_ms)
     found += _judge_software(settings, last)
     return found + [unknown(
         "pool", "time-outs of other hosts are not published, and cannot be compared from here; "
@@ -90,8 +91,8 @@ def judge_pool(settings: Config, facts: DiskFacts, answer: Optional[Dict[str, An
         "compare `xha.pyz timing --format=json` of all hosts")]
 
 
-def _told(answer: Optional[Dict[str, Any]], index: int) -> Optional[Dict[str, Any]]:
-    hosts = answer["hosts"] if answer is not None else []
+def _told(told: Optional[Snapshot], index: int) -> Optional[HostView]:
+    hosts = told.hosts if told is not None else ()
     return hosts[index] if index < len(hosts) else None
 
 
@@ -104,7 +105,7 @@ def _records(index: int, first: Look, last: Look) -> Tuple[Optional[HostRecord],
 
 def _judge_host(settings: Config, name: str, address: str,
                 records: Tuple[Optional[HostRecord], Optional[HostRecord]], last: Look,
-                told: Optional[Dict[str, Any]], looked_ms: int) -> List[Finding]:
+                told: Optional[HostView], looked_ms: int) -> List[Finding]:
     before, content = records
     if content is None:
         return [unknown(name, "{}: its record is bad: nothing is known of it".format(address))]
@@ -116,8 +117,8 @@ def _judge_host(settings: Config, name: str, address: str,
                  len(content.current_liveset)) if content.current_liveset else "in no liveset"]
     words.append("writes now" if advances else "did not write in the {} we looked".format(
         seconds(max(0, looked_ms))))
-    if told is not None and told["since_heartbeat_ms"] is not None:
-        words.append("heard {} ago".format(seconds(told["since_heartbeat_ms"])))
+    if told is not None and told.since_heartbeat_ms != NEVER:
+        words.append("heard {} ago".format(seconds(told.since_heartbeat_ms)))
     if content.seal is None:
         words.append("runs xhad (no seal)")
     else:

@@ -28,7 +28,9 @@ from xha import timing
 from xha.config import PARAMETERS, Common
 from xha.errors import ExitCode
 from xha.findings import Finding, failure, ok, warning
+from xha.published import NEVER
 from xha.records import record
+from xha.snapshot import Snapshot
 
 #: A lower T is advised only if it bears latencies so many times as large as those measured.
 ALLOWANCE = 3
@@ -61,22 +63,18 @@ _NOTHING = Measured(statefile_ms=0, heartbeat_ms=0, oldest_record_ms=-1, oldest_
                     source="")
 
 
-def of_answer(answer: Dict[str, Any]) -> Measured:
-    """From a daemon's `query json`: what it measured since xapi last asked."""
-    peers = [host for host in answer["hosts"]
-             if host["live"] and host["index"] != answer["local_host"]]
+def of_snapshot(snapshot: Snapshot) -> Measured:
+    """What this host's daemon measured since xapi last asked."""
+    peers = [host for host in snapshot.hosts
+             if host.live and host.index != snapshot.local]
     return Measured(
-        statefile_ms=_largest([answer["statefile_latency_ms"][name] for name in ("last", "max")]),
-        heartbeat_ms=_largest([answer["heartbeat_latency_ms"][name] for name in ("last", "max")]),
+        statefile_ms=max(snapshot.statefile_latency.last_ms, snapshot.statefile_latency.max_ms),
+        heartbeat_ms=max(snapshot.heartbeat_latency.last_ms, snapshot.heartbeat_latency.max_ms),
         # Under survival rule 2 nobody writes, and nobody is judged by it.
-        oldest_record_ms=-1 if answer["survival_rule_2"] else _largest(
-            [host["since_statefile_ms"] for host in peers]),
-        oldest_heartbeat_ms=_largest([host["since_heartbeat_ms"] for host in peers]),
+        oldest_record_ms=NEVER if snapshot.sr2 else max(
+            [NEVER] + [host.since_statefile_ms for host in peers]),
+        oldest_heartbeat_ms=max([NEVER] + [host.since_heartbeat_ms for host in peers]),
         source="this host's daemon, since xapi last asked it (where xapi runs: up to 20 s)")
-
-
-def _largest(values: List[Any]) -> int:
-    return max([-1] + [int(value) for value in values if value is not None])
 
 
 def derive(common: Common, timeout_s: int) -> Common:

@@ -16,9 +16,9 @@ Source: spec 9, "metrics"; docs/metrics.md lists every name.
 
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from xha import answer, cli, client, concerns, configfile, daemonlock, replacing, report
+from xha import cli, concerns, configfile, daemonlock, daemonview, replacing, report
 from xha.config import Config, display_uuid
-from xha.errors import ExitCode, FormatError, XhaError
+from xha.errors import ExitCode, XhaError
 from xha.openmetrics import COUNTER, GAUGE, Family, Sample, decimal, render
 from xha.paths import Paths
 from xha.published import FencingMode, Phase, PoolState, WatchdogMode
@@ -51,15 +51,10 @@ def run(arguments: Dict[str, Any]) -> int:
 
 def collect(paths: Paths, config: str) -> str:
     """The text of what is known now, within 5 s."""
-    reply = client.call(paths, "query", "json", "0", timeout_s=_ANSWER_S)
-    if reply.code == ExitCode.SUCCESS:
-        try:
-            snapshot = answer.read(reply.out)
-        except FormatError:
-            pass        # It is of another version: status says so, and here it is not up.
-        else:
-            build = client.call(paths, "build-id", timeout_s=1.0).out.strip()
-            return render(of(snapshot, build))
+    asked = daemonview.ask(paths, _ANSWER_S)
+    if asked.snapshot is not None:
+        return render(of(asked.snapshot, daemonview.build(paths)))
+    # One of another version is not up: status says so.
     settings = None     # type: Optional[Config]
     try:
         settings = configfile.load(config)

@@ -24,10 +24,10 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import xha
-from xha import (answer, client, concerns, configfile, daemonlock, picture, report, screen,
-                 sfadmin, sfdump, statusdown, statuspicture, timerrecord)
+from xha import (concerns, configfile, daemonlock, daemonview, picture, report, screen, sfadmin,
+                 sfdump, statusdown, statuspicture, timerrecord)
 from xha.concerns import Concern
-from xha.errors import ExitCode, FormatError, XhaError
+from xha.errors import ExitCode, XhaError
 from xha.paths import Paths
 from xha.picture import Line
 from xha.published import WatchdogMode
@@ -64,19 +64,12 @@ class Known(NamedTuple):
 
 def look(paths: Paths, config: str) -> Known:
     """Look once, within 5 s; whatever cannot be had is said in the result."""
-    reply = client.call(paths, "query", "json", "0", timeout_s=_ANSWER_S)
-    code, why = reply.code, reply.err
-    if code == ExitCode.SUCCESS:
-        try:
-            snapshot = answer.read(reply.out)
-            build = client.call(paths, "build-id", timeout_s=1.0).out.strip()
-            return Known(code=code, snapshot=snapshot, down=None, build=build,
-                         concerns=tuple(concerns.of(snapshot)))
-        except FormatError as error:
-            code = int(ExitCode.SYSTEM_ERROR)
-            why = "the daemon's answer is not for this version of xha: {}".format(error)
-    down = _without_daemon(paths, config, code, " ".join(why.split()))
-    return Known(code=code, snapshot=None, down=down, build="",
+    asked = daemonview.ask(paths, _ANSWER_S)
+    if asked.snapshot is not None:
+        return Known(code=asked.code, snapshot=asked.snapshot, down=None,
+                     build=daemonview.build(paths), concerns=tuple(concerns.of(asked.snapshot)))
+    down = _without_daemon(paths, config, asked.code, asked.why)
+    return Known(code=asked.code, snapshot=None, down=down, build="",
                  concerns=tuple(statusdown.concerns_of(down)))
 
 

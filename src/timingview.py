@@ -8,7 +8,6 @@ import json
 from typing import Any, Dict
 
 from xha import cli, configfile, daemonview, latencies, proofpage, prooftext
-from xha.config import display_uuid
 from xha.errors import ExitCode, XhaError
 from xha.paths import Paths
 
@@ -26,9 +25,9 @@ def run(arguments: Dict[str, Any]) -> int:
     settings = configfile.load(path)
     asked = daemonview.ask(Paths(arguments["--run-dir"] or ""))
     measured, why = None, asked.why
-    if asked.answer is not None:
-        if asked.answer["generation"] == display_uuid(settings.common.generation_uuid):
-            measured = latencies.of_answer(asked.answer)
+    if asked.snapshot is not None:
+        if asked.snapshot.generation_uuid == settings.common.generation_uuid:
+            measured = latencies.of_snapshot(asked.snapshot)
         else:
             why = "the daemon that runs has another configuration"
     facts = proofpage.describe(settings, path, measured, why)

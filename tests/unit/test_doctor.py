@@ -159,7 +159,7 @@ def test_the_first_failure_in_the_order_of_a_start_gives_the_code(host):
 def test_looking_changes_nothing(host, monkeypatch):
     asked = []
 
-    def call(paths, *words):
+    def call(paths, *words, timeout_s):
         asked.append(words)
         return ctlformat.Reply(0, report.as_json(snapshot()), "")
     monkeypatch.setattr(client, "call", call)
@@ -177,7 +177,7 @@ def test_looking_changes_nothing(host, monkeypatch):
 
 
 def test_a_daemon_with_another_configuration_is_told(host, monkeypatch):
-    monkeypatch.setattr(client, "call", lambda paths, *words: ctlformat.Reply(
+    monkeypatch.setattr(client, "call", lambda paths, *words, timeout_s: ctlformat.Reply(
         0, report.as_json(snapshot(generation_uuid="5" * 32)), ""))
     assert host.doctor()[1]["daemon"] == "warning"
 

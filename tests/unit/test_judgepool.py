@@ -1,9 +1,7 @@
 """What the daemon and the seals of records tell about the pool: tables."""
-import json
-
 import pytest
 
-from xha import judgepool, report, sfformat
+from xha import judgepool, sfformat
 from xha.hostset import HostSet
 from xha.judgedisk import Look
 from xha.published import FencingMode, NO_MASTER, WatchdogMode
@@ -17,26 +15,22 @@ from test_proofpage import SETTINGS
 NOW_MS = 1700000005000
 
 
-def answer(**changes):
-    return json.loads(report.as_json(snapshot(**changes)))
-
-
 DAEMON = [
-    # pid, answer, levels, words, why
+    # pid, what it told, levels, words, why
     (0, None,                                       ["ok"],            "none runs",  "no daemon"),
     (7, None,                                       ["warning"],       "process 7",  "it hangs"),
-    (7, answer(), ["ok"], "fencing armed", "all is well"),
-    (0, answer(), ["ok"], "online", "its lock is not seen"),
-    (7, answer(online=False, waiting_for="peers"), ["ok", "warning"], "waits for peers",
+    (7, snapshot(), ["ok"], "fencing armed", "all is well"),
+    (0, snapshot(), ["ok"], "online", "its lock is not seen"),
+    (7, snapshot(online=False, waiting_for="peers"), ["ok", "warning"], "waits for peers",
      "it starts"),
-    (7, answer(fencing=FencingMode.DISARMED),       ["ok", "warning"], "disarmed",   "disarmed"),
-    (7, answer(sr2=True), ["ok", "warning"], "lost the State-File", "rule 2"),
-    (7, answer(xapi_restarts_left=0, xapi_restarts_more_in_ms=60000), ["ok", "warning"],
+    (7, snapshot(fencing=FencingMode.DISARMED),       ["ok", "warning"], "disarmed",   "disarmed"),
+    (7, snapshot(sr2=True), ["ok", "warning"], "lost the State-File", "rule 2"),
+    (7, snapshot(xapi_restarts_left=0, xapi_restarts_more_in_ms=60000), ["ok", "warning"],
      "no restart of xapi is left for 60 s", "xapi has failed once"),
-    (7, answer(xapi_restarts_left=0), ["ok"], "online", "none is configured"),
-    (7, answer(datagrams_refused=(("generation", 3),)), ["ok", "warning"], "3 refused",
+    (7, snapshot(xapi_restarts_left=0), ["ok"], "online", "none is configured"),
+    (7, snapshot(datagrams_refused=(("generation", 3),)), ["ok", "warning"], "3 refused",
      "another configuration"),
-    (7, answer(datagrams_refused=(("sequence", 3), ("starting-instance", 9))), ["ok"], "online",
+    (7, snapshot(datagrams_refused=(("sequence", 3), ("starting-instance", 9))), ["ok"], "online",
      "what a network and a restart do"),
 ]
 
@@ -101,7 +95,7 @@ def test_another_host(second, expected, words, why):
 
 
 def test_what_the_daemon_hears_is_told_with_it():
-    told = answer(hosts=[host_view(0), host_view(1, since_heartbeat_ms=700),
+    told = snapshot(hosts=[host_view(0), host_view(1, since_heartbeat_ms=700),
                          host_view(2, since_heartbeat_ms=-1)], master_uuid=NO_MASTER)
     found = {one.check: one.text for one in judgepool.judge_pool(
         SETTINGS, pool_of(record(1)), told)}

@@ -1,9 +1,7 @@
 """What measured latencies say of the time-outs: tables."""
-import json
-
 import pytest
 
-from xha import latencies, report, timing
+from xha import latencies, timing
 from xha.errors import ExitCode
 from xha.findings import Level
 from xha.latencies import Measured, seconds
@@ -179,17 +177,17 @@ def test_a_lower_time_out_is_not_advised_without_a_word_on_failover():
 
 
 def test_what_a_daemon_answers_is_taken_as_it_is():
-    told = json.loads(report.as_json(snapshot(
+    told = snapshot(
         hosts=[host_view(0, since_heartbeat_ms=99999), host_view(1, since_heartbeat_ms=700),
                host_view(2, live=False, since_heartbeat_ms=50000, since_statefile_ms=-1)],
         statefile_latency=Latency(last_ms=3, max_ms=812, min_ms=1),
-        heartbeat_latency=Latency(last_ms=-1, max_ms=-1, min_ms=-1))))
-    found = latencies.of_answer(told)
+        heartbeat_latency=Latency(last_ms=-1, max_ms=-1, min_ms=-1))
+    found = latencies.of_snapshot(told)
     assert found._replace(source="") == Measured(
         statefile_ms=812, heartbeat_ms=-1, oldest_record_ms=1300, oldest_heartbeat_ms=700,
         source="")
-    told["survival_rule_2"] = True
-    assert latencies.of_answer(told).oldest_record_ms == -1, "nobody writes under rule 2"
+    nobody_writes = told._replace(sr2=True)
+    assert latencies.of_snapshot(nobody_writes).oldest_record_ms == -1
 
 
 def test_what_a_crash_takes_is_what_was_measured_of_the_original():

@@ -133,7 +133,7 @@ def test_what_the_daemon_measured_is_used_where_it_is_about_this_pool(xha, monke
                                                                       measures):
     asked = []
 
-    def call(paths, *words):
+    def call(paths, *words, timeout_s):
         asked.append(words)
         return ctlformat.Reply(0, report.as_json(snapshot(generation_uuid=generation)), "")
     monkeypatch.setattr(client, "call", call)
@@ -146,7 +146,7 @@ def test_what_the_daemon_measured_is_used_where_it_is_about_this_pool(xha, monke
         None if measures else "the daemon that runs has another configuration")
 
 
-OTHER = "what the daemon answers is not of this version"
+OTHER = "the daemon's answer is not for this version of xha: it is "
 ANSWERS = [
     # reply,                                        why nothing was measured,      why
     (ctlformat.Reply(3, "", "no answer in 5 s\n"), "no answer in 5 s", "a hung daemon"),
@@ -159,9 +159,9 @@ ANSWERS = [
 
 @pytest.mark.parametrize("reply, because, why", ANSWERS, ids=[row[-1] for row in ANSWERS])
 def test_a_daemon_that_answers_otherwise_is_no_obstacle(xha, monkeypatch, reply, because, why):
-    monkeypatch.setattr(client, "call", lambda paths, *words: reply)
+    monkeypatch.setattr(client, "call", lambda paths, *words, timeout_s: reply)
     code, out, _ = xha("timing", "--format=json", "--config=" + CONFIG)
-    assert (code, json.loads(out)["not_measured_because"]) == (0, because)
+    assert code == 0 and json.loads(out)["not_measured_because"].startswith(because)
 
 
 @pytest.mark.parametrize("words, code", [
