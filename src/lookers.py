@@ -1,12 +1,13 @@
 """The commands that look at this host and never change it: their help, and where they are.
 
 Light: every command that is not a hot one imports this.  See ``usage`` for the
-help, which is docopt's grammar too.
+help, which is docopt's grammar too.  Source: spec 9; docs/status.md, docs/metrics.md,
+docs/timing.md, docs/doctor.md.
 """
 
 from typing import Any, Callable, Dict
 
-from xha import explainhelp, timelinehelp
+from xha import timelinehelp
 
 
 def _status(arguments: Dict[str, Any]) -> int:
@@ -24,9 +25,20 @@ def _timeline(arguments: Dict[str, Any]) -> int:
     return int(timeline.run(arguments))
 
 
-COMMANDS = {"status": _status, "metrics": _metrics, "timeline": _timeline
-            }  # type: Dict[str, Callable[[Dict[str, Any]], int]]
+def _timing(arguments: Dict[str, Any]) -> int:
+    from xha import timingview
+    return int(timingview.run(arguments))
 
+
+def _doctor(arguments: Dict[str, Any]) -> int:
+    from xha import doctor
+    return int(doctor.run(arguments))
+
+
+COMMANDS = {"status": _status, "metrics": _metrics, "timeline": _timeline, "timing": _timing,
+            "doctor": _doctor}  # type: Dict[str, Callable[[Dict[str, Any]], int]]
+
+#: By command: the docopt text without the common options, as in ``usage``.
 TEXTS = {
     "status": """What this host knows of its pool, on one screen.
 
@@ -65,7 +77,45 @@ Ends with 0; with 2 when the output cannot be written.
 
 Options:
   --output=FILE            write there instead of to standard output""",
+    "timing": """From a fault to the survivors' liveset, second by second, for this configuration.
+
+Usage: xha.pyz timing [options]
+
+Shows when a host that stops is noticed, given up, reset and dropped, at the earliest and at the
+latest, for hosts that run xha and for those that still run xhad; the inequality that makes HA
+safe (the latest reset is before the earliest drop) and by how much it holds; how long each step
+of the fault handler may take; and all configured times.
+
+Where this host's daemon runs, the latencies that it has measured are set against these times:
+T is too low, enough, or could be lower.  Looking has no side effect.  Without a daemon, or with
+the State-File gone, the configuration is enough.  The JSON is described in docs/timing.md.
+
+Ends with 0; with 6 or 7 when the configuration cannot be read, or is wrong.
+
+Options:
+  --format=FORM            text or json [default: text]""",
+    "doctor": """Is this host fit for HA?  Looks at everything, and changes nothing.
+
+Usage: xha.pyz doctor [--pool] [--seconds=N] [options]
+
+Before HA is enabled, and at any time, beside an armed daemon too: the State-File is only read,
+no watchdog timer is taken, no port is bound.  Each finding is ok, a warning, a failure, or
+UNKNOWN (it cannot be told from here), with why and what to do.  Looked at are: configuration,
+daemon, Python and the archive's compiled parts, directories and their room, State-File (device,
+how quickly it answers, what is on it), interface and address, bond, UDP port, firewall,
+real-time privileges, watchdog and who else uses it, timers that a dead daemon left, time-outs
+against each other and against what the daemon has measured, clock source, xapi's health check.
+
+Ends with 0 when there is no failure, else with the code with which a start would end: that of
+the first failure in the order of a start.  6 or 7: configuration; 2: run directory, interface
+or address, UDP port; 8: State-File; 12: the firewall drops heartbeats; 4: watchdog, or timers of
+a daemon that died armed; 9, 10, 11: what is on the State-File; 16: xapi cannot be checked, which
+would reset this host later.  The JSON is described in docs/doctor.md.
+
+Options:
+  --pool                   and what is known of the other hosts: versions, clocks, unsealed ones
+  --seconds=N              how long the State-File is read, 0 to 600; if not said 3, and for
+                           the other hosts as long as all that run take to write
+  --format=FORM            text or json [default: text]""",
+    "timeline": timelinehelp.TEXT,
 }  # type: Dict[str, str]
-COMMANDS.update(explainhelp.COMMANDS)
-TEXTS.update(explainhelp.TEXTS)
-TEXTS["timeline"] = timelinehelp.TEXT

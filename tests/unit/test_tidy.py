@@ -37,7 +37,7 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "simulate", "simcampaign",
            "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
            "statusmatrix", "statuspicture", "statustable",
-           "daemonview", "explainhelp", "timingview",
+           "daemonview", "timingview",
            "doctor", "lookhost", "looknetwork", "lookdisk",
            "observer", "history", "timeline", "timelinehelp"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
