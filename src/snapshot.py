@@ -4,7 +4,7 @@ Values only.  The renderers of ha_query_liveset are in ``report``.  Ages are
 in ms at ``at_ms``; -1 is "never".  Source: spec 6 and 9.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from xha.hostset import HostSet
 from xha.published import FencingMode, Phase, PoolState
@@ -18,6 +18,38 @@ class Latency(NamedTuple):
     last_ms: int
     max_ms: int
     min_ms: int
+
+
+@record
+class Approach(NamedTuple):
+    """How close a path came to its time-out, once."""
+
+    # What of the time-out had been used up when a sign came after all.
+    used_ms: int
+    # When that was: ms since the epoch, as this host's clock said; for people.
+    wall_ms: int
+    # What was slow, as far as is known: "write", "read", "turn", "pause", "error", "silence",
+    # "" for nothing; and for how long, -1 where that says nothing.
+    slow: str
+    slow_ms: int
+
+
+@record
+class Margin(NamedTuple):
+    """The closest approaches of one path (``margin``)."""
+
+    path: str
+    # Of a path to or from one host, that host; else -1.
+    host: int
+    limit_ms: int
+    # An approach above this is a near miss.
+    near_ms: int
+    # Used up by what has not come back yet; -1: nothing is expected.
+    used_now_ms: int
+    # None: there was no sign to measure yet.
+    hour: Optional[Approach]
+    day: Optional[Approach]
+    start: Optional[Approach]
 
 
 @record
@@ -94,3 +126,6 @@ class Snapshot(NamedTuple):
     # (cause, count) of refused datagrams.
     datagrams_refused: Tuple[Tuple[str, int], ...]
     hosts: Tuple[HostView, ...]
+    # Own paths first; only where programs ask (JSON).  And (path, near misses since the start).
+    margins: Tuple[Margin, ...]
+    near_misses: Tuple[Tuple[str, int], ...]

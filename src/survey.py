@@ -20,7 +20,8 @@ def survey(view: View, now_ms: int, statefile: Meter, heartbeat: Meter,
            refused: Dict[str, int], holding: bool) -> Snapshot:
     """Everything a view of this host may show, at ``now_ms``.
 
-    Of xapi, the bond and the like, which are no concern of the core, what is so at the start.
+    Of xapi, the bond, the margins and the like, which are no concern of the core, what is so at
+    the start.
     """
     common = view.common  # type: config.Common  # unreached: no story asks for a report
     return Snapshot(
@@ -41,7 +42,8 @@ def survey(view: View, now_ms: int, statefile: Meter, heartbeat: Meter,
         heartbeat_watchdog_timeout_ms=common.heartbeat_watchdog_timeout_ms,
         statefile_watchdog_timeout_ms=common.statefile_watchdog_timeout_ms,
         bond_error=False, datagrams_refused=tuple(sorted(refused.items())),
-        hosts=tuple(_host(view, peer, now_ms) for peer in view.peers))
+        hosts=tuple(_host(view, peer, now_ms) for peer in view.peers), margins=(),
+        near_misses=())
 
 
 def _host(view: View, peer: Peer, now_ms: int) -> HostView:

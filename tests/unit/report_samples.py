@@ -2,7 +2,8 @@
 
 from xha.hostset import HostSet
 from xha.published import FencingMode, NO_MASTER, Phase, PoolState
-from xha.snapshot import HostView, Latency, Snapshot
+from xha.marginwords import OF_PEERS, OWN, PATHS
+from xha.snapshot import Approach, HostView, Latency, Margin, Snapshot
 
 NONE = Latency(last_ms=-1, max_ms=-1, min_ms=-1)
 ALL3 = HostSet.first(3)
@@ -38,7 +39,8 @@ def snapshot(hosts=None, **changes):
         xapi_restarts_left=1, xapi_restarts_more_in_ms=-1,
         heartbeat_watchdog_timeout_ms=5000, statefile_watchdog_timeout_ms=8000, bond_error=False,
         datagrams_refused=(),
-        hosts=tuple(hosts or [host_view(index) for index in range(3)]))._replace(**changes)
+        hosts=tuple(hosts or [host_view(index) for index in range(3)]), margins=(),
+        near_misses=())._replace(**changes)
 
 
 def snapshot_of_64():
@@ -47,3 +49,37 @@ def snapshot_of_64():
         ["heartbeat_domain_on_heartbeat", "heartbeat_domain_on_statefile",
          "statefile_domain_on_heartbeat", "statefile_domain_on_statefile"], HostSet.first(64))
     return snapshot(hosts=[host_view(index, **full) for index in range(64)])
+
+
+#: 3 November 2026, 02:14:07 UTC.
+NIGHT_MS = 1793672047000
+
+
+def approach(used_ms, slow="", slow_ms=-1, wall_ms=NIGHT_MS):
+    """An approach in the night."""
+    return Approach(used_ms=used_ms, wall_ms=wall_ms, slow=slow, slow_ms=slow_ms)
+
+
+def margin(path, host=-1, limit_ms=5000, **changes):
+    """A path that was never used for more than a fifth."""
+    usual = approach(limit_ms // 5)
+    return Margin(path=path, host=host, limit_ms=limit_ms, near_ms=limit_ms // 2, used_now_ms=300,
+                  hour=usual, day=usual, start=usual)._replace(**changes)
+
+
+def margins(count=3, **changes):
+    """The margins of host 0 in a healthy pool of so many; ``changes``: approaches by path."""
+    found = [margin(path) for path in OWN] + [
+        margin(path, host) for path in OF_PEERS for host in range(1, count)]
+    return tuple(one._replace(**changes.get(one.path.replace("-", "_"), {})) for one in found)
+
+
+def near_misses(**counts):
+    """How many near misses there were on each path."""
+    return tuple(sorted((path, counts.get(path.replace("-", "_"), 0)) for path in PATHS))
+
+
+def slow_night():
+    """What is known in the morning after a night in which a write took long."""
+    worst = approach(4100, "write", 3100)
+    return margins(statefile_write=dict(day=worst, start=worst))

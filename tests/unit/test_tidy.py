@@ -20,7 +20,7 @@ CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
         "ruletwo", "startfacts", "echoes", "rest"}
 PLANS = {"installplan"}
-HEALTH = {"xapihealth", "bondhealth"}
+HEALTH = {"xapihealth", "bondhealth", "margin", "marginwords", "nearmiss", "closest"}
 ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgehost",
           "judgenetwork", "judgedisk", "judgepool"}
 FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat", "recorderformat"}
@@ -36,7 +36,7 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "sandboxwatch", "caretaker", "picture", "screen", "tour",
            "simulate", "simcampaign",
            "answer", "concerns", "lookers", "metrics", "openmetrics", "status", "statusdown",
-           "statusmatrix", "statuspicture", "statustable",
+           "statusmargins", "statusmatrix", "statuspicture", "statustable",
            "daemonview", "timingview",
            "doctor", "lookhost", "looknetwork", "lookdisk",
            "observer", "history", "timeline", "timelinehelp"}
