@@ -17,7 +17,7 @@ from xha.errors import FormatError
 from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import NEVER, NO_MASTER, FencingMode, Phase, PoolState
 from xha.report import JSON_VERSION
-from xha.snapshot import HostView, Latency, Snapshot
+from xha.snapshot import Approach, HostView, Latency, Margin, Snapshot
 
 
 def read(text: str) -> Snapshot:
@@ -75,7 +75,11 @@ def _snapshot(told: Dict[str, Any]) -> Snapshot:
         bond_error=bool(told["warnings"]["network_bonding_error"]),
         datagrams_refused=tuple(sorted(
             (str(cause), int(count)) for cause, count in told["datagrams_refused"].items())),
-        hosts=tuple(_host(host) for host in told["hosts"]))
+        hosts=tuple(_host(host) for host in told["hosts"]),
+        # A daemon that is older than these says nothing of them.
+        margins=tuple(_margin(margin) for margin in told.get("margins", ())),
+        near_misses=tuple(sorted(
+            (str(path), int(count)) for path, count in told.get("near_misses", {}).items())))
 
 
 def _host(told: Dict[str, Any]) -> HostView:
@@ -95,6 +99,21 @@ def _host(told: Dict[str, Any]) -> HostView:
         heartbeat_domain_on_statefile=HostSet(told["heartbeat_domain_on_statefile"]),
         statefile_domain_on_heartbeat=HostSet(told["statefile_domain_on_heartbeat"]),
         statefile_domain_on_statefile=HostSet(told["statefile_domain_on_statefile"]))
+
+
+def _margin(told: Dict[str, Any]) -> Margin:
+    margin = Margin(
+        path=str(told["path"]), host=_age(told["host"]), limit_ms=int(told["limit_ms"]),
+        near_ms=int(told["near_ms"]), used_now_ms=_age(told["used_now_ms"]),
+        hour=_approach(told["hour"]), day=_approach(told["day"]), start=_approach(told["start"]))
+    assert margin.limit_ms > 0 and margin.host < MAX_HOSTS, "a margin of no time-out or host"
+    return margin
+
+
+def _approach(told: Optional[Dict[str, Any]]) -> Optional[Approach]:
+    return None if told is None else Approach(
+        used_ms=int(told["used_ms"]), wall_ms=int(told["wall_ms"]),
+        slow=str(told["slow"] or ""), slow_ms=_age(told["slow_ms"]))
 
 
 def _latency(told: Dict[str, Optional[int]]) -> Latency:

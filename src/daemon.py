@@ -176,13 +176,13 @@ class _Daemon(World):
             weight=self._health.first_weight(), offset_ms=lambda: random.randint(
                 -timing.CYCLE_OFFSET_MS, timing.CYCLE_OFFSET_MS))
         self._node = Node(settings, self._core, self)
-        self._observer = Observer(recorder, common, self._core.view)
+        self._observer = Observer(recorder, common, self._core.view, local.statefile)
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._collected_at_ms = now_ms()
         self._announced = False
         self._mute = False
         self._service = Service(
-            self._control, self._node, self._health, self._faults, now_ms, logger)
+            self._control, self._node, self._health, self._observer, self._faults, now_ms, logger)
 
     def _open_watchdogs(self) -> Watchdogs:
         common, local = self._settings.common, self._settings.local
@@ -313,6 +313,7 @@ class _Daemon(World):
             if self._faults.value(faultpoints.WATCHDOG_FAIL):
                 raise WatchdogError("fault point " + faultpoints.WATCHDOG_FAIL)
             self._watchdogs.set(watchdog, expires_at_ms)
+            self._observer.timer(watchdog, expires_at_ms, now_ms())
         except WatchdogError as error:
             self._stuck_watchdogs.add(watchdog)
             return str(error)

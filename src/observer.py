@@ -1,4 +1,4 @@
-"""What the flight recorder gets from the daemon's loop: measurements, and changes of state.
+"""What the flight recorder and the margins get from the daemon's loop.
 
 Theory of operation
 ===================
@@ -17,6 +17,9 @@ of the loop.  A host that is reset loses the measurements of the span that has
 not ended, and they are the ones that matter: so while anything takes more
 than half of its time-out, a span is ``CLOSE_MS``.
 
+*Margins* (``margin``) are told the same, and of each timer that is moved; the
+near misses that they find are said, and so recorded.
+
 What a turn costs is a comparison of a dozen facts; what a datagram costs, one
 look at one peer; once a second each peer is looked at.  With what the thread
 does it is below 2 % of the daemon's time at rest.  Ages are in ms, -1 is
@@ -24,13 +27,16 @@ does it is below 2 % of the daemon's time at rest.  Ages are in ms, -1 is
 """
 
 import operator
+import time
 from typing import Any, List, Tuple
 
-from xha.actions import Log
+from xha.actions import Log, Watchdog
 from xha.catalogue import Catalogue
 from xha.config import Common, Config
-from xha.published import NEVER
+from xha.margin import Margins
+from xha.published import NEVER, Phase
 from xha.recorder import Recorder
+from xha.snapshot import Snapshot
 from xha.statefile import Done
 from xha.view import Peer, View
 
@@ -48,9 +54,16 @@ _state_of = operator.attrgetter(*STATE)
 class Observer:
     """Watches one daemon's loop for its flight recorder."""
 
-    def __init__(self, recorder: Recorder, common: Common, view: View) -> None:
+    def __init__(self, recorder: Recorder, common: Common, view: View,
+                 device: str = "the State-File") -> None:
+        """``device``: how the State-File is called in messages."""
         self._recorder = recorder
         self._view = view
+        self._margins = Margins(common, view.me, device)
+        self._watchdog_ms = {Watchdog.HEARTBEAT: common.heartbeat_watchdog_timeout_ms,
+                             Watchdog.STATEFILE: common.statefile_watchdog_timeout_ms}
+        # The last good reading that ``_margins`` knows.
+        self._read_at_ms = NEVER
         self._index_of = {host.address: index for index, host in enumerate(common.hosts)}
         self._half_ms = (common.heartbeat_timeout_ms // 2, common.statefile_timeout_ms // 2)
         self._state = ()  # type: Tuple[Any, ...]
@@ -74,12 +87,16 @@ class Observer:
         index = self._index_of.get(source, -1)
         if index < 0:
             return
-        at_ms, before_ms = self._view.peers[index].heard_at_ms, self._heard_at_ms[index]
+        peer, before_ms = self._view.peers[index], self._heard_at_ms[index]
+        at_ms = peer.heard_at_ms
         if at_ms != before_ms:
             self._heard_at_ms[index] = at_ms
             self._heard[index] += 1
             if before_ms != NEVER and at_ms - before_ms > self._silence_ms[index]:
                 self._silence_ms[index] = at_ms - before_ms
+            said = peer.heartbeat
+            self._margins.heard(index, at_ms, NEVER if said is None
+                                else said.since_heartbeat_ms[self._view.me])
 
     def access(self, done: Done) -> None:
         """An access to the State-File ended."""
@@ -88,13 +105,30 @@ class Observer:
             row[0] += 1
             row[1] = max(row[1], done.completed_at_ms - done.issued_at_ms)
             row[2] += bool(done.error)
+            self._margins.access(done.kind, done.section == 1 + self._view.me,
+                                 done.issued_at_ms, done.completed_at_ms, done.error)
+
+    def timer(self, watchdog: Watchdog, expires_at_ms: int, now_ms: int) -> None:
+        """A timer was moved."""
+        self._margins.timer(watchdog, expires_at_ms - self._watchdog_ms[watchdog], now_ms)
+
+    def complete(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot of the core, with the margins."""
+        return snapshot._replace(margins=self._margins.read(snapshot.at_ms),
+                                 near_misses=self._margins.near_misses())
 
     def turn(self, began_at_ms: int, now_ms: int) -> Tuple[Log, ...]:
-        """A turn of the loop ended, which had begun then; messages about the recorder itself."""
+        """A turn of the loop ended, which had begun then; near misses, and about the recorder."""
         view = self._view
         state = _state_of(view)
         if state != self._state:
             self._record_state(state)
+            self._margins.expect(now_ms, view.online and view.armed, view.phase is Phase.STARTED,
+                                 view.sr2, view.liveset)
+        if view.reading_completed_at_ms != self._read_at_ms:
+            self._read_at_ms = view.reading_completed_at_ms
+            self._margins.reading(self._read_at_ms, [peer.advanced_at_ms for peer in view.peers])
+        self._margins.turn(began_at_ms, now_ms)
         if now_ms - began_at_ms > self._turn_ms_max:
             self._turn_ms_max = now_ms - began_at_ms
         if now_ms - self._looked_at_ms < CLOSE_MS:
@@ -104,7 +138,7 @@ class Observer:
         self._looked_at_ms = now_ms
         if now_ms - self._began_at_ms >= SPAN_MS or self._is_close(now_ms):
             self._measure(now_ms)
-        return self._recorder.news()
+        return self._recorder.news() + self._margins.look(now_ms, int(time.time() * 1000))
 
     def _record_state(self, state: Tuple[Any, ...]) -> None:
         view = self._view

@@ -10,12 +10,12 @@ printed is ASCII.  Source: spec 6, "ha_query_liveset".
 """
 
 import json
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from xha.config import display_uuid
 from xha.hostset import HostSet
 from xha.published import NO_MASTER
-from xha.snapshot import HostView, Latency, Snapshot
+from xha.snapshot import Approach, HostView, Latency, Margin, Snapshot
 
 #: Version of the JSON; grows when a name changes its meaning or goes, not when one is added.
 JSON_VERSION = 1
@@ -144,6 +144,8 @@ def as_json(snapshot: Snapshot) -> str:
     facts = _json_pool(snapshot)
     lines = ['"{}": {}'.format(name, json.dumps(value)) for name, value in facts]
     hosts = ",\n  ".join(json.dumps(_json_host(host)) for host in snapshot.hosts)
+    margins = ",\n  ".join(json.dumps(_json_margin(margin)) for margin in snapshot.margins)
+    lines.append('"margins": [\n  {}]'.format(margins))
     lines.append('"hosts": [\n  {}]'.format(hosts))
     return "{" + ",\n ".join(lines) + "}\n"
 
@@ -186,7 +188,8 @@ def _json_pool(snapshot: Snapshot) -> List[Tuple[str, Any]]:
             "heartbeat_watchdog": snapshot.heartbeat_watchdog_timeout_ms,
             "statefile_watchdog": snapshot.statefile_watchdog_timeout_ms}),
         ("warnings", {name.lower(): value for name, value in warnings(snapshot)}),
-        ("datagrams_refused", dict(snapshot.datagrams_refused))]
+        ("datagrams_refused", dict(snapshot.datagrams_refused)),
+        ("near_misses", dict(snapshot.near_misses))]
 
 
 def _json_host(host: HostView) -> Dict[str, Any]:
@@ -205,6 +208,21 @@ def _json_host(host: HostView) -> Dict[str, Any]:
               for name, members in _published(host)]
     # A dict keeps its order from 3.7 on by promise, on CPython 3.6 in fact.
     return dict(facts)
+
+
+def _json_margin(margin: Margin) -> Dict[str, Any]:
+    return dict([
+        ("path", margin.path), ("host", _known(margin.host)), ("limit_ms", margin.limit_ms),
+        ("near_ms", margin.near_ms), ("used_now_ms", _known(margin.used_now_ms)),
+        ("hour", _json_approach(margin.hour)), ("day", _json_approach(margin.day)),
+        ("start", _json_approach(margin.start))])
+
+
+def _json_approach(approach: Optional[Approach]) -> Any:
+    if approach is None:
+        return None
+    return dict([("used_ms", approach.used_ms), ("wall_ms", approach.wall_ms),
+                 ("slow", approach.slow or None), ("slow_ms", _known(approach.slow_ms))])
 
 
 def _json_latency(latency: Latency) -> Dict[str, Any]:

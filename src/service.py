@@ -16,6 +16,7 @@ from xha.errors import ExitCode, FormatError, XhaError
 from xha.faultpoints import FaultPoints
 from xha.health import Health
 from xha.node import Node
+from xha.observer import Observer
 from xha.published import PoolState
 from xha.syslogger import Syslogger
 
@@ -30,13 +31,14 @@ _WAIT_FOR_CORE = ("propose-master", "cancel-master", "disarm-fencing", "set-pool
 class Service:
     """The requests of one daemon's clients."""
 
-    def __init__(self, control: ControlServer, node: Node, health: Health,
+    def __init__(self, control: ControlServer, node: Node, health: Health, observer: Observer,
                  faults: FaultPoints, now_ms: Callable[[], int],
                  logger: Syslogger) -> None:
         """``control`` is open."""
         self._control = control
         self._node = node
         self._health = health
+        self._observer = observer
         self._faults = faults
         self._now_ms = now_ms
         self._logger = logger
@@ -109,9 +111,11 @@ class Service:
         self._control.reply(request.ticket, code, out, err)
 
     def _query(self, request: Request) -> None:
-        core = self._node.core
-        self._reply(request, out=report.render(
-            self._health.complete(core.snapshot(self._now_ms())), request.arguments[0]))
+        core, form = self._node.core, request.arguments[0]
+        snapshot = self._health.complete(core.snapshot(self._now_ms()))
+        if form == "json":
+            snapshot = self._observer.complete(snapshot)
+        self._reply(request, out=report.render(snapshot, form))
         if request.query_resets:
             core.statefile_meter.reset()
             core.heartbeat_meter.reset()

@@ -2,7 +2,8 @@
 import json
 
 import pytest
-from report_samples import host_view, snapshot, snapshot_of_64, uuid_of
+from report_samples import (host_view, margin, margins, near_misses, slow_night, snapshot,
+                            snapshot_of_64, uuid_of)
 
 from xha import answer, report
 from xha.errors import FormatError
@@ -36,6 +37,9 @@ SNAPSHOTS = [
         xapi_error="no <answer>", heartbeat_domain_on_heartbeat=HostSet([1]),
         heartbeat_domain_on_statefile=HostSet([2]), statefile_domain_on_heartbeat=EMPTY,
         statefile_domain_on_statefile=HostSet([0, 2]))]), "every fact of a host"),
+    (snapshot(margins=slow_night() + (margin("heard", 2, hour=None, used_now_ms=-1),),
+              near_misses=near_misses(statefile_write=3)), "margins"),
+    (snapshot_of_64()._replace(margins=margins(64)), "the margins of the largest"),
 ]
 
 
@@ -51,6 +55,8 @@ def without(*names):
     return told
 
 
+MARGIN = json.loads(report.as_json(snapshot(margins=(margin("heard", 1),))))["margins"][0]
+
 BAD = [
     # answer                                       said              why
     ("",                                           "malformed",      "nothing"),
@@ -64,6 +70,10 @@ BAD = [
     (dict(without(), current_liveset=[64]),        "malformed",      "a host beyond the last"),
     (dict(without(), hosts=[{}] * 3),              "'index'",        "empty hosts"),
     (dict(without(), local_host=None),             "malformed",      "null in a number's place"),
+    (dict(without(), margins=[{}]),                "'path'",         "an empty margin"),
+    (dict(without(), margins=[dict(MARGIN, limit_ms=0)]), "malformed", "a time-out of nothing"),
+    (dict(without(), margins=[dict(MARGIN, host=64)]), "malformed",  "a host that cannot be"),
+    (dict(without(), margins=5),                   "malformed",      "margins that are none"),
 ]
 
 
@@ -78,3 +88,7 @@ def test_names_of_a_later_version_are_ignored():
     told = dict(without(), weather="fine")
     told["hosts"][0]["colour"] = "blue"
     assert answer.read(json.dumps(told)) == snapshot(at_ms=0)
+
+
+def test_a_daemon_that_is_older_than_margins_is_understood():
+    assert answer.read(json.dumps(without("margins", "near_misses"))) == snapshot(at_ms=0)

@@ -1,7 +1,10 @@
 """What the flight recorder gets from the loop: each change of state, and measurements."""
 import pytest
-from core_samples import common, hosts, view_of
+from core_samples import ages, common, heartbeat, hosts, view_of
+from report_samples import snapshot
 
+from xha.actions import Watchdog
+from xha.marginwords import OWN
 from xha.observer import CLOSE_MS, SPAN_MS, STATE, Observer, recorder_of
 from xha.published import NEVER, FencingMode, Phase
 from xha.simpool import QUICK, settings_of
@@ -164,6 +167,64 @@ def test_what_comes_close_to_a_time_out_is_measured_every_second(trouble):
     trouble(bench)
     bench.turn(CLOSE_MS)
     assert len(bench.notes.measures) == 2, trouble
+
+
+def used(bench, path, host=-1):
+    """What was ever used up on a path; None: it is not watched, or nothing was measured."""
+    margins = bench.observer.complete(snapshot(at_ms=bench.now_ms)).margins
+    found = [one for one in margins if (one.path, one.host) == (path, host)]
+    return found[0].start.used_ms if found and found[0].start else None
+
+
+def test_the_margins_are_told_of_all_that_happens():
+    bench = Bench()
+    bench.rest(5000)
+    bench.observer.timer(Watchdog.HEARTBEAT, bench.now_ms + 5000, bench.now_ms)
+    bench.observer.timer(Watchdog.STATEFILE, bench.now_ms - 40 + 8000, bench.now_ms)
+    for section in (1, 0, 1):
+        bench.turn(700)
+        bench.observer.access(Done(kind="write", section=section, issued_at_ms=bench.now_ms - 30,
+                                   completed_at_ms=bench.now_ms, error="", sections=()))
+    bench.observer.timer(Watchdog.HEARTBEAT, bench.now_ms + 5000, bench.now_ms)
+    bench.observer.timer(Watchdog.STATEFILE, bench.now_ms - 30 + 8000, bench.now_ms)
+    bench.rest(500)
+    bench.view.peers[1].heartbeat = heartbeat(1, since_heartbeat_ms=ages(age_ms=1900))
+    bench.rest(500)
+    bench.view.peers[1].heartbeat = heartbeat(1)
+    bench.rest(1000)
+    assert {path: used(bench, path) for path in OWN} == {
+        "loop": 0, "heartbeat-timer": 2100, "statefile-timer": 2140, "statefile-write": 1430,
+        "statefile-read": 2600}
+    assert [used(bench, path, 1) for path in ("heard", "heard-by", "record")] == [2600, 1900, 2600]
+    assert used(bench, "heard-by", 2) is None, "it never said that it did not hear us"
+
+
+@pytest.mark.parametrize("facts, path, host, watched", [
+    ({}, "loop", -1, True), ({}, "heard", 1, True), ({}, "record", 2, True),
+    (dict(phase=Phase.STARTING), "loop", -1, False),
+    (dict(fencing=FencingMode.DISARMED), "heartbeat-timer", -1, False),
+    (dict(phase=Phase.FH2), "statefile-write", -1, True),
+    (dict(phase=Phase.FH2), "heard", 1, False),
+    (dict(sr2=True), "statefile-write", -1, False), (dict(sr2=True), "heard", 1, True),
+    (dict(liveset=hosts(0, 2)), "heard", 1, False), (dict(liveset=hosts(0, 2)), "heard", 2, True)])
+def test_what_is_expected_follows_the_view(facts, path, host, watched):
+    bench = Bench(**facts)
+    margins = bench.observer.complete(snapshot(at_ms=bench.now_ms)).margins
+    assert bool([one for one in margins if (one.path, one.host) == (path, host)]) is watched
+
+
+def test_a_near_miss_is_said_by_a_turn():
+    bench = Bench()
+    bench.rest(3000)
+    bench.now_ms += 3000
+    said = []
+    for _ in range(8):
+        bench.hear(1, 2)
+        said += [one for one in bench.turn(500) if one != "news"]
+    assert [one.name for one in said] == ["near-miss"]
+    assert dict(said[0].fields)["path"] == "loop"
+    counts = bench.observer.complete(snapshot()).near_misses
+    assert dict(counts)["loop"] == 1 and len(counts) == 8
 
 
 def test_a_host_outside_the_liveset_owes_nobody_a_heartbeat():

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 import report_samples as samples
-from report_samples import host_view, snapshot, uuid_of
+from report_samples import host_view, slow_night, snapshot, uuid_of
 
 from xha import report
 from xha.hostset import EMPTY, HostSet
@@ -233,8 +233,9 @@ def test_without_a_master_or_a_known_state_the_json_says_null():
 
 
 def test_every_name_in_the_json_is_documented_and_no_other():
-    told = json.loads(report.as_json(snapshot()))
-    given = set(told) | set(told["hosts"][0]) | set(told["timeouts_ms"]) | set(told["warnings"])
+    told = json.loads(report.as_json(snapshot(margins=slow_night())))
+    given = set(told["margins"][0]) | set(told["margins"][0]["hour"])
+    given |= set(told) | set(told["hosts"][0]) | set(told["timeouts_ms"]) | set(told["warnings"])
     given |= set(told["xapi_latency_ms"])
     with open(DOCUMENTED) as file:
         rows = [line.split("|")[1].strip() for line in file if line.startswith("| `")]
