@@ -19,8 +19,9 @@ memory.  Source: spec 9, "status"; spec 6, "approaching_timeout".
 
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from xha import report
+from xha import report, statusmargins
 from xha.hostset import HostSet, runs
+from xha.marginwords import closest
 from xha.published import NO_MASTER, FencingMode, Phase, PoolState
 from xha.records import record
 from xha.snapshot import HostView, Snapshot
@@ -56,7 +57,8 @@ class Concern(NamedTuple):
 def of(snapshot: Snapshot) -> List[Concern]:
     """All concerns of a snapshot, the gravest first."""
     found = []  # type: List[Concern]
-    for judge in (_this_host, _pool, _others, _links, _statefile, _time_outs, _xapi, _software):
+    for judge in (_this_host, _pool, _others, _links, _statefile, _time_outs, _margins, _xapi,
+                  _software):
         found += judge(snapshot)
     return by_gravity(found)
 
@@ -278,6 +280,17 @@ def _time_outs(snapshot: Snapshot) -> Iterator[Concern]:
             if 2 * longest_ms > limit_ms:
                 said.append("{} took up to {}".format(own, seconds(longest_ms)))
             yield warning(name, "{} is {}): {}.".format(what, seconds(limit_ms), ", ".join(said)))
+
+
+def _margins(snapshot: Snapshot) -> Iterator[Concern]:
+    """Near misses of the last hour: they came back, but why were they near?"""
+    near = [margin for margin in snapshot.margins
+            if margin.hour is not None and margin.hour.used_ms > margin.near_ms]
+    worst = closest(near, "hour")
+    if worst is not None:
+        yield notice("near-miss", "A fence was near within the hour: {}{}.".format(
+            ", ".join(statusmargins.parts(worst, "hour")),
+            "; and {} more of its kind".format(len(near) - 1) if len(near) > 1 else ""))
 
 
 # xapi

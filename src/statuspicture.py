@@ -12,7 +12,7 @@ hosts that are well become one line; what is wrong is always shown.
 import textwrap
 from typing import List, NamedTuple, Sequence, Tuple
 
-from xha import concerns, statusmatrix, statustable
+from xha import concerns, statusmargins, statusmatrix, statustable
 from xha.concerns import Concern
 from xha.hostset import HostSet
 from xha.picture import Glyphs, Line, cut_to, length
@@ -149,11 +149,13 @@ def _head(snapshot: Snapshot, build: str, width: int) -> List[Line]:
         ("yellow", "proposed {}".format(group(snapshot.proposed_liveset, count))
          if snapshot.proposed_liveset != snapshot.current_liveset else ""),
         ("red bold", "SURVIVAL RULE 2" if snapshot.sr2 else "")], width)
-    return lines + labelled("Latency", [
+    lines += labelled("Latency", [
         ("dim", "{} {}".format(name, _latency(latency)))
         for name, latency in (("heartbeat", snapshot.heartbeat_latency),
                               ("State-File", snapshot.statefile_latency),
                               ("xapi's check", snapshot.xapi_latency))], width)
+    near = statusmargins.pieces(snapshot)
+    return lines + (labelled("Closest", near, width) if near else [])
 
 
 def _master(snapshot: Snapshot) -> str:

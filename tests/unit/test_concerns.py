@@ -3,7 +3,8 @@ import os
 import re
 
 import pytest
-from report_samples import host_view, snapshot, snapshot_of_64, uuid_of
+from report_samples import (approach, host_view, margins, slow_night, snapshot, snapshot_of_64,
+                            uuid_of)
 
 from xha import concerns, report
 from xha.concerns import CRITICAL, NOTICE, WARNING
@@ -98,6 +99,12 @@ TABLE = [
     (pool({2: dict(sealed=False, software="")}), NOTICE, "hosts-unsealed", "Host 2 does not seal"),
     (pool(keyed=False), NOTICE, "heartbeats-unauthenticated", "no pool key"),
     (pool({2: dict(software="xha 1.1.0")}), NOTICE, "versions-differ", "xha 1.0.0, xha 1.1.0"),
+    (pool(margins=margins(statefile_write=dict(hour=approach(4100, "write", 3100)))), NOTICE,
+     "near-miss", "within the hour: State-File writes 4.1 of 5.0 s, 3 Nov 02:14:07 UTC, "
+     "a write to the State-File took 3.1 s."),
+    (pool(margins=margins(heard=dict(hour=approach(2501, "silence", 2501)))), NOTICE,
+     "near-miss", "heartbeats from host 1 2.5 of 5.0 s, 3 Nov 02:14:07 UTC, nothing came "
+     "meanwhile; and 1 more of its kind."),
     (pool(datagrams_refused=(("seal", 2), ("own-identity", 1))), NOTICE, "datagrams-refused",
      "2 seal, 1 own-identity"),
 ]
@@ -117,6 +124,8 @@ def test_a_cause_is_said_by_its_name_and_with_its_numbers(told, gravity, name, s
      "refusals that blame nobody"),
     (pool({2: dict(since_heartbeat_ms=2500)}), "half a time-out is not more than half"),
     (pool(xapi_restarts_left=0), "no restarts are configured: a setting, not a state"),
+    (pool(margins=slow_night()), "a near miss is shown for an hour"),
+    (pool(margins=margins(heard=dict(hour=approach(2500)))), "half is not more than half"),
     (snapshot_of_64()._replace(
         master_uuid=uuid_of(1), **dict.fromkeys(
             ["current_liveset", "proposed_liveset", "heartbeat_domain", "statefile_domain"],

@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from report_samples import host_view, snapshot, uuid_of
+from report_samples import approach, host_view, margins, slow_night, snapshot, uuid_of
 
 from xha import (answer, cli, concerns, ctlformat, picture, report, screen, sfadmin, sfdump, status,
                  statusdown, statuspicture, timerrecord)
@@ -138,6 +138,38 @@ def test_what_grows_old_is_seen_in_the_row_of_this_host():
     (dict(master_uuid="0" * 32), "master none")])
 def test_the_head_says_how_this_host_is(fields, said):
     assert said in drawn(pool_of(3)._replace(**fields))
+
+
+CLOSEST = [
+    # margins,               after "Closest",                                     why
+    (margins(),              "in 24 h: the daemon's loop 1.0 of 5.0 s  3 Nov 02:14:07 UTC\n",
+     "a pool that is well"),
+    (slow_night(),           "in 24 h: State-File writes 4.1 of 5.0 s  3 Nov 02:14:07 UTC\n"
+     "            a write to the State-File took 3.1 s\n", "a near miss in the last day"),
+    (margins(heard_by=dict(start=approach(3000, "silence", 3000, wall_ms=0))),
+     "in 24 h: the daemon's loop 1.0 of 5.0 s  3 Nov 02:14:07 UTC\n"
+     "            since the start: heartbeats to host 1 3.0 of 5.0 s  1 Jan 00:00:00 UTC\n"
+     "            nothing came meanwhile\n", "a near miss long ago"),
+    (margins(heard=dict(start=approach(2400))),
+     "in 24 h: the daemon's loop 1.0 of 5.0 s  3 Nov 02:14:07 UTC\n", "what was no near miss"),
+]
+
+
+@pytest.mark.parametrize("told, said, why", CLOSEST, ids=[row[-1] for row in CLOSEST])
+def test_the_closest_approach_is_in_the_head(told, said, why):
+    assert "\n Closest    " + said in drawn(pool_of(3, margins=told), 90)
+    for width in (40, 60, 80, 120):
+        drawn(pool_of(3, margins=told), width)
+
+
+@pytest.mark.parametrize("wall_ms", [-1, 253402300800000, 1 << 70])
+def test_a_time_that_is_no_date_is_shown_all_the_same(wall_ms):
+    told = margins(heard=dict(day=approach(4000, "\x1b[2J", 1, wall_ms=wall_ms)))
+    assert "{} ms".format(wall_ms) in drawn(pool_of(3, margins=told))
+
+
+def test_without_margins_there_is_no_such_line():
+    assert "Closest" not in drawn(pool_of(3)), "a daemon that is older"
 
 
 def test_what_hosts_send_cannot_reach_the_terminal_raw():
