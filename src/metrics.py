@@ -19,7 +19,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from xha import cli, concerns, configfile, daemonlock, daemonview, replacing, report
 from xha.config import Config, display_uuid
 from xha.errors import ExitCode, XhaError
-from xha.openmetrics import COUNTER, GAUGE, Family, Sample, decimal, render
+from xha.marginwords import PATHS, WINDOWS, closest, ratio
+from xha.openmetrics import COUNTER, GAUGE, Family, Labels, Sample, decimal, render
 from xha.paths import Paths
 from xha.published import FencingMode, Phase, PoolState, WatchdogMode
 from xha.snapshot import HostView, Latency, Snapshot
@@ -77,7 +78,7 @@ def of(snapshot: Snapshot, build: str) -> List[Family]:
                           ("software", report.printable(snapshot.hosts[snapshot.local].software)),
                           ("build", report.printable(build))), number="1"),))]
             + _this_host(snapshot) + _pool(snapshot) + _durations(snapshot) + _counts(snapshot)
-            + _hosts(snapshot))
+            + _margins(snapshot) + _hosts(snapshot))
 
 
 def of_no_daemon(settings: Optional[Config], running: bool) -> List[Family]:
@@ -214,6 +215,31 @@ def _counts(snapshot: Snapshot) -> List[Family]:
                              for cause, count in sorted(refused.items())))]
 
 
+def _margins(snapshot: Snapshot) -> List[Family]:
+    """How near each path came to its time-out: 1 is a fence, or the loss of a host."""
+    samples, of_hosts = [], []
+    for path in PATHS:
+        margins = [margin for margin in snapshot.margins if margin.path == path]
+        for window in WINDOWS:
+            worst = closest(margins, window)
+            if worst is not None:
+                samples.append(Sample(labels=(("path", path), ("window", window)),
+                                      number=decimal(ratio(worst, window))))
+        of_hosts += [Sample(labels=_host_labels(snapshot.hosts[margin.host]) + (("path", path),),
+                            number=decimal(ratio(margin, "hour")))
+                     for margin in margins
+                     if margin.hour is not None and 0 <= margin.host < len(snapshot.hosts)]
+    return [
+        Family(name="xha_timeout_used_ratio", kind=GAUGE, meaning="How much of its time-out a "
+               "path used up before a sign came: 1 is all.", samples=tuple(samples)),
+        Family(name="xha_host_timeout_used_ratio", kind=GAUGE, meaning="The same of each host, in "
+               "the last hour.", samples=tuple(of_hosts)),
+        Family(name="xha_near_misses", kind=COUNTER, meaning="Time-outs that were used up for more "
+               "than half, since the daemon's start.",
+               samples=tuple(Sample(labels=(("path", report.printable(path)),), number=str(count))
+                             for path, count in snapshot.near_misses))]
+
+
 # Of each host
 
 #: Name, meaning, and the value as text; None where it is not known.
@@ -259,12 +285,15 @@ def _hosts(snapshot: Snapshot) -> List[Family]:
         for host in snapshot.hosts:
             number = value(snapshot, host)
             if number is not None:
-                samples.append(Sample(number=number, labels=(
-                    ("host", str(host.index)), ("host_uuid", display_uuid(host.uuid)),
-                    ("address", report.printable(host.address)))))
+                samples.append(Sample(number=number, labels=_host_labels(host)))
         families.append(Family(name="xha_host_" + name, kind=GAUGE, meaning=meaning,
                                samples=tuple(samples)))
     return families
+
+
+def _host_labels(host: HostView) -> Labels:
+    return (("host", str(host.index)), ("host_uuid", display_uuid(host.uuid)),
+            ("address", report.printable(host.address)))
 
 
 def _bit(fact: bool) -> str:

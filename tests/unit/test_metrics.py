@@ -5,7 +5,8 @@ import stat
 
 import pytest
 from openmetrics_reader import Invalid, read
-from report_samples import host_view, snapshot, snapshot_of_64, uuid_of
+from report_samples import (approach, host_view, margin, margins, near_misses, slow_night, snapshot,
+                            snapshot_of_64, uuid_of)
 
 from xha import acceptance, cli, ctlformat, hbformat, metrics, openmetrics, replacing, report
 from xha.errors import ExitCode, XhaError
@@ -173,6 +174,27 @@ def test_what_is_so_is_said(name, labels, well, sick):
     assert (value(healthy, name, **labels), value(ill, name, **labels)) == (well, sick)
 
 
+def test_margins_are_ratios_of_their_time_outs():
+    told = snapshot(margins=slow_night()[:-1] + (
+        margin("record", 2, limit_ms=60000, hour=approach(31000), day=None),),
+        near_misses=near_misses(statefile_write=3))
+    samples, _ = read(openmetrics.render(metrics.of(told, "")))
+    used = "xha_timeout_used_ratio"
+    assert [value(samples, used, path="statefile-write", window=window)
+            for window in ("hour", "day", "start")] == ["0.200", "0.820", "0.820"]
+    assert value(samples, used, path="record", window="hour") == "0.516", "the closest host"
+    assert [value(samples, "xha_host_timeout_used_ratio", path="record", host=host)
+            for host in ("1", "2")] == ["0.200", "0.516"]
+    assert value(samples, "xha_near_misses_total", path="statefile-write") == "3"
+    assert value(samples, "xha_near_misses_total", path="heard") == "0", "from the start"
+
+
+@pytest.mark.parametrize("bad", [margin("heard", 3), margin("heard", -1), margin("we\nather", 1)])
+def test_margins_of_a_later_version_break_nothing(bad):
+    read(openmetrics.render(metrics.of(snapshot(
+        margins=margins() + (bad,), near_misses=(("we\nather", 1),)), "")))
+
+
 def test_what_is_not_known_has_no_sample():
     samples, families = read(openmetrics.render(metrics.of(SICK, "")))
     assert not [key for key in samples if key[0] == "xha_host_statefile_age_seconds"
@@ -193,8 +215,9 @@ def test_of_every_choice_one_is_so(told):
 
 
 def test_64_hosts_are_a_text_that_a_collector_takes():
-    text = openmetrics.render(metrics.of(snapshot_of_64(), ""))
-    assert len(read(text)[0]) < 1200 and len(text) < 1 << 18
+    text = openmetrics.render(metrics.of(snapshot_of_64()._replace(
+        margins=margins(64), near_misses=near_misses()), ""))
+    assert len(read(text)[0]) < 1500 and len(text) < 1 << 18
 
 
 def test_every_cause_of_refusal_has_its_counter_from_the_start():
@@ -341,8 +364,8 @@ def test_a_disk_that_hangs_is_a_system_error(monkeypatch, place):
 
 def test_every_metric_is_documented_and_no_other():
     known = snapshot(xapi_restarts_more_in_ms=1, xapi_latency=Latency(
-        last_ms=1, max_ms=1, min_ms=1), hosts=[host_view(0, since_xapi_restart_ms=1)],
-        bond_error=True)
+        last_ms=1, max_ms=1, min_ms=1), hosts=[host_view(0, since_xapi_restart_ms=1), host_view(1)],
+        bond_error=True, margins=margins(2), near_misses=near_misses())
     _, families = read(openmetrics.render(metrics.of(known, "")))
     with open(DOCUMENTED) as file:
         rows = [line.split("|")[1].strip().strip("`") for line in file if line.startswith("| `")]
