@@ -7,7 +7,7 @@ after a receipt or completion, all on this host's monotonic clock in ms.
 
 from typing import NamedTuple, Tuple, Union
 
-from xha.published import Heartbeat, PoolState, Proof, Reading
+from xha.published import NEVER, Heartbeat, PoolState, Proof, Reading
 from xha.records import record
 
 
@@ -158,6 +158,8 @@ class XapiChanged(NamedTuple):
     # Instant of the first attempt to restart xapi, -1 when healthy.
     restart_at_ms: int
     error: str
+    # Until this instant its checks are held, -1 when they are not.
+    held_until_ms: int = NEVER
 
 
 @record

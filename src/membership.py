@@ -392,6 +392,7 @@ class Membership:
     def _xapi_changed(self, now_ms: int, event: events.XapiChanged) -> None:
         self._view.xapi_restart_at_ms = event.restart_at_ms
         self._view.xapi_error = event.error
+        self._view.xapi_held_until_ms = event.held_until_ms
 
     def _fence(self, now_ms: int, event: events.FenceRequested) -> None:
         self._fencing.fence(now_ms, event.code, event.text)

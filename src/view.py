@@ -110,7 +110,8 @@ class View:
         "fence_until_silent", "sr2", "sr2_ended_at_ms", "sr2_seen_at_ms", "fencing", "excluded",
         "weight", "committed_weight", "statefile_access", "without_access_at_ms",
         "statefile_corrupted", "global_corrupted", "accelerate_reasons", "accelerated",
-        "xapi_restart_at_ms", "xapi_error", "global_record", "lock_request", "lock_grants",
+        "xapi_restart_at_ms", "xapi_error", "xapi_held_until_ms", "global_record", "lock_request",
+        "lock_grants",
         "holding", "last_words", "burst_wanted", "loss_pending", "reading_issued_at_ms",
         "reading_completed_at_ms", "settled", "listened_at_ms", "sent_at_ms", "ended")
 
@@ -161,6 +162,8 @@ class View:
         self.accelerated = False
         self.xapi_restart_at_ms = NEVER
         self.xapi_error = ""
+        # Until then nothing is asked of xapi.
+        self.xapi_held_until_ms = NEVER
         # The last good global record.
         self.global_record = None  # type: Optional[GlobalRecord]
         self.lock_request = False

@@ -24,12 +24,29 @@ timed out, for whoever runs it may hang in the very disk that xapi hangs in.
 A disarmed host does not fence (spec 5): then the checks go on, so that a xapi
 that works again is published as such.
 
-Source: spec 8; spec 6 for what others see of it.
+A *hold* suspends all this for a while, so that a restart or an upgrade of the
+toolstack is no fault.  It ends by itself, by the monotonic clock, and with the
+daemon.  While it lasts:
+
+* no check is begun; what a check says that began before is not heard, for the
+  hold may be what it failed of;
+* a restart that was begun goes on, for it is half done; if it ends with 0 it is
+  believed, if not, no other is tried, and no attempt is spent;
+* who was about to fence itself does not;
+* what was last known of xapi stays published: nothing newer is known.
+
+When it ends xapi is checked at once, and everything counts from then: a failure
+that was announced is announced anew, and a row of checks that could not be
+started begins anew.  Another hold replaces the first, and may be longer or
+shorter; how long it may be is in ``holdterm``.
+
+Source: spec 8; spec 6 for what others see of it.  Holds are ours (docs/holds.md).
 """
 
 import enum
 from typing import List, Tuple, Union
 
+from xha import holdterm
 from xha.actions import Log, log
 from xha.child import OUTPUT_MAX, Ended, How, Job, Work
 from xha.config import Common
@@ -56,6 +73,7 @@ class _State(enum.Enum):
     CHECKING = "waiting for the end of a check"
     RESTARTING = "waiting for the end of a restart"
     ANNOUNCING = "waiting until the others have heard why this host fences itself"
+    HELD = "waiting for the end of a hold"
 
 
 class XapiHealth:
@@ -76,6 +94,8 @@ class XapiHealth:
         # It was said that this host fences itself.
         self._given_up = False
         self._starts_failed = 0
+        # Until then nothing is asked of xapi; NEVER: no hold.
+        self._held_until_ms = NEVER
         self._wishes = []  # type: List[Wish]
 
     def step(self, now_ms: int, online: bool) -> List[Wish]:
@@ -84,12 +104,15 @@ class XapiHealth:
         Args:
             online: this host is a member of its liveset; only then xapi is watched.
         """
+        if self._held_until_ms != NEVER and now_ms >= self._held_until_ms:
+            self._let_go(now_ms, "by itself")
         if not online:
             self._state = _State.OFF
         elif self._state is _State.OFF:
             self._wish(log("xapi-watched", interval_ms=self._common.xapi_check_interval_ms,
                            attempts=self._common.xapi_restart_attempts))
             self._rest(now_ms)
+            self._suspend()
         if self._state is _State.RESTING and now_ms >= self._until_ms:
             self._check(now_ms)
         elif self._state is _State.ANNOUNCING and now_ms >= self._until_ms:
@@ -109,6 +132,27 @@ class XapiHealth:
             self._judge(now_ms, ended)
         return self._take()
 
+    def hold(self, now_ms: int, term_ms: int) -> List[Wish]:
+        """Ask nothing of xapi for so long from now on; what is to be done now, in order."""
+        first = self._held_until_ms == NEVER
+        term = holdterm.in_words(term_ms)
+        self._wish(log("xapi-hold-begun", term=term) if first
+                   else log("xapi-hold-changed", term=term))
+        self._held_until_ms = now_ms + term_ms
+        self._suspend()
+        self._tell()
+        return self._take()
+
+    def release(self, now_ms: int) -> List[Wish]:
+        """End the hold, if there is one; what is to be done now, in order."""
+        if self._held_until_ms != NEVER:
+            self._let_go(now_ms, "by command")
+        return self._take()
+
+    def held_ms(self, now_ms: int) -> int:
+        """How long the hold lasts yet; NEVER when there is none."""
+        return NEVER if self._held_until_ms == NEVER else max(0, self._held_until_ms - now_ms)
+
     def attempts_left(self, now_ms: int) -> Tuple[int, int]:
         """How often xapi may still be restarted, and in how many ms once more.
 
@@ -122,6 +166,20 @@ class XapiHealth:
 
     def _rest(self, at_ms: int) -> None:
         self._state, self._until_ms = _State.RESTING, at_ms
+
+    def _suspend(self) -> None:
+        """While a hold lasts only a restart is waited for."""
+        if self._held_until_ms != NEVER and self._state not in (_State.OFF, _State.RESTARTING):
+            self._state = _State.HELD
+            self._starts_failed = 0
+            self._given_up = False
+
+    def _let_go(self, now_ms: int, how: str) -> None:
+        self._held_until_ms = NEVER
+        self._wish(log("xapi-hold-ended", how=how))
+        self._tell()
+        if self._state is _State.HELD:
+            self._rest(now_ms)
 
     def _check(self, now_ms: int) -> None:
         self._check_at_ms = now_ms
@@ -153,6 +211,7 @@ class XapiHealth:
             interval_ms = self._common.xapi_check_interval_ms
             self._rest(now_ms + interval_ms if restarted
                        else max(now_ms, self._check_at_ms + interval_ms))
+            self._suspend()
         else:
             self._failed(now_ms, ended)
 
@@ -182,6 +241,10 @@ class XapiHealth:
             self._publish(now_ms if self._since_ms == NEVER else self._since_ms, error)
         else:
             self._wish(log("xapi-restart-failed", reason=ended.words))
+            if self._held_until_ms != NEVER:
+                self._rest(now_ms)
+                self._suspend()
+                return
         self._attempts_ms = [at_ms for at_ms in self._attempts_ms if now_ms - at_ms < DAY_MS]
         if len(self._attempts_ms) < self._common.xapi_restart_attempts:
             self._attempts_ms.append(now_ms)
@@ -204,7 +267,12 @@ class XapiHealth:
     def _publish(self, since_ms: int, error: str) -> None:
         if (since_ms, error) != (self._since_ms, self._error):
             self._since_ms, self._error = since_ms, error
-            self._wish(XapiChanged(restart_at_ms=since_ms, error=error))
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let the core publish what is known."""
+        self._wish(XapiChanged(restart_at_ms=self._since_ms, error=self._error,
+                               held_until_ms=self._held_until_ms))
 
     def _wish(self, wish: Wish) -> None:
         self._wishes.append(wish)

@@ -14,7 +14,7 @@ from xha import catalogue
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", "snapshot",
-              "config", "plainxml", "timing", "catalogue", "child", "logmask"}
+              "config", "plainxml", "timing", "catalogue", "child", "logmask", "holdterm"}
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",

@@ -261,3 +261,155 @@ def test_no_published_text_is_longer_than_its_place():
     desk.step()
     wishes = desk.end(text="x" * 300, number=1)
     assert wishes[1].error == "x" * 100
+
+
+# Holds (docs/holds.md)
+
+TERM = 5 * 60000
+
+
+def test_a_hold_suspends_the_checks_and_ends_by_itself(desk):
+    desk.end()
+    begun, told = desk.take(desk.health.hold(desk.now_ms, TERM))
+    assert begun == Log(name="xapi-hold-begun", fields=(("term", "5m"),))
+    assert told == XapiChanged(restart_at_ms=-1, error="", held_until_ms=desk.now_ms + TERM)
+    for _ in range(4):
+        assert desk.step(INTERVAL) == []
+    assert desk.health.held_ms(desk.now_ms) == INTERVAL
+    assert desk.step(INTERVAL - 1) == []
+    ended, told, check = desk.step(1)
+    assert ended == Log(name="xapi-hold-ended", fields=(("how", "by itself"),))
+    assert told == XapiChanged(restart_at_ms=-1, error="", held_until_ms=-1)
+    assert check.work is Work.CHECK
+    assert desk.health.held_ms(desk.now_ms) == -1
+    # What fails then is a failure like any.
+    assert kinds(desk.end(number=1))[-1] == "RESTART"
+    assert kinds(desk.end(number=1)) == ["xapi-restart-failed", "xapi-given-up"]
+    assert kinds(desk.step(2 * T1)) == ["FenceRequested"]
+
+
+def test_a_check_that_began_before_the_hold_is_not_heard(desk):
+    desk.take(desk.health.hold(desk.now_ms, TERM))
+    assert desk.end(How.TIMED_OUT, after_ms=CHECK) == []
+    assert desk.step(GRACE_MS + CHECK) == []
+    assert desk.health.attempts_left(desk.now_ms) == (1, -1)
+
+
+def test_a_check_that_began_before_the_hold_is_not_heard_after_it_either(desk):
+    before = desk.job
+    desk.take(desk.health.hold(desk.now_ms, 1000))
+    assert kinds(desk.step(1000)) == ["xapi-hold-ended", "XapiChanged", "CHECK"]
+    assert desk.health.ended(desk.now_ms, Ended(
+        work=before.work, ticket=before.ticket, how=How.EXITED, number=1, text="upgraded",
+        duration_ms=1000)) == []
+    assert desk.end() == []
+
+
+HALF_DONE = [
+    # how the restart ended, what is said,                  what is published then
+    (0,                      ["xapi-healthy", "XapiChanged"], (-1, "")),
+    (1,                      ["xapi-restart-failed"],         None),
+]
+
+
+@pytest.mark.parametrize("number, said, published", HALF_DONE)
+def test_a_restart_that_was_begun_goes_on_and_costs_no_further_attempt(number, said, published):
+    desk = Desk(attempts=3)
+    desk.step()
+    desk.end(number=1, text="no database")
+    desk.take(desk.health.hold(desk.now_ms, TERM))
+    wishes = desk.end(number=number, after_ms=7000)
+    assert kinds(wishes) == said
+    if published:
+        assert wishes[-1] == XapiChanged(restart_at_ms=published[0], error=published[1],
+                                         held_until_ms=desk.now_ms - 7000 + TERM)
+    assert desk.step(TERM - 7001) == []
+    assert desk.health.attempts_left(desk.now_ms)[0] == 2
+    assert kinds(desk.step(1))[-1] == "CHECK"
+
+
+def test_a_restart_that_outlasts_the_hold_is_judged_as_any_other(desk):
+    desk.end(number=1)
+    desk.take(desk.health.hold(desk.now_ms, 1000))
+    assert kinds(desk.step(1000)) == ["xapi-hold-ended", "XapiChanged"]
+    assert desk.job.work is Work.RESTART
+    assert kinds(desk.end(number=1)) == ["xapi-restart-failed", "xapi-given-up"]
+
+
+def test_a_restart_that_never_comes_back_counts_as_failed_during_a_hold_too(desk):
+    desk.end(number=1)
+    desk.take(desk.health.hold(desk.now_ms, TERM))
+    assert kinds(desk.step(RESTART + GRACE_MS)) == ["xapi-restart-failed"]
+    assert desk.step(INTERVAL) == []
+
+
+def test_who_was_about_to_fence_itself_waits_and_announces_anew(desk):
+    desk.end(number=1, text="no database")
+    desk.end(number=1)
+    desk.step(2 * T1 - 1)
+    told = desk.take(desk.health.hold(desk.now_ms, TERM))[-1]
+    # What is known of xapi stays published: nothing newer is known.
+    assert (told.restart_at_ms, told.error) == (desk.now_ms - 2 * T1 + 1 - 500, "no database")
+    assert desk.step(TERM - 1) == []
+    assert kinds(desk.step(1)) == ["xapi-hold-ended", "XapiChanged", "CHECK"]
+    assert kinds(desk.end(number=1, text="no database")) == ["xapi-given-up"]
+    assert desk.step(2 * T1 - 1) == []
+    assert kinds(desk.step(1)) == ["FenceRequested"]
+
+
+def test_who_was_about_to_fence_itself_lives_when_xapi_works_after_the_hold(desk):
+    desk.end(number=1)
+    desk.end(number=1)
+    desk.take(desk.health.hold(desk.now_ms, TERM))
+    desk.step(TERM)
+    assert kinds(desk.end()) == ["xapi-healthy", "XapiChanged"]
+    assert kinds(desk.step(INTERVAL)) == ["CHECK"]
+
+
+def test_a_row_of_checks_that_cannot_be_started_begins_anew_after_a_hold(desk):
+    for _ in range(xapihealth.STARTS_MAX - 1):
+        desk.end(How.NOT_STARTED)
+        desk.step(INTERVAL)
+    desk.take(desk.health.hold(desk.now_ms, 1000))
+    desk.step(1000)
+    for _ in range(xapihealth.STARTS_MAX - 1):
+        assert kinds(desk.end(How.NOT_STARTED)) == ["xapi-check-not-started"]
+        desk.step(INTERVAL)
+    assert kinds(desk.end(How.NOT_STARTED))[-1] == "FenceRequested"
+
+
+@pytest.mark.parametrize("term_ms, words", [(2 * TERM, "10m"), (1000, "1s")])
+def test_another_hold_takes_the_place_of_the_first(desk, term_ms, words):
+    desk.take(desk.health.hold(desk.now_ms, TERM))
+    desk.step(INTERVAL)
+    changed, told = desk.take(desk.health.hold(desk.now_ms, term_ms))
+    assert changed == Log(name="xapi-hold-changed", fields=(("term", words),))
+    assert told.held_until_ms == desk.now_ms + term_ms
+    assert desk.step(term_ms - 1) == []
+    assert kinds(desk.step(1)) == ["xapi-hold-ended", "XapiChanged", "CHECK"]
+
+
+def test_a_hold_is_ended_by_command_and_ending_none_says_nothing(desk):
+    assert desk.take(desk.health.release(desk.now_ms)) == []
+    desk.take(desk.health.hold(desk.now_ms, TERM))
+    desk.step(1000)
+    ended, told = desk.take(desk.health.release(desk.now_ms))
+    assert ended == Log(name="xapi-hold-ended", fields=(("how", "by command"),))
+    assert told.held_until_ms == -1
+    assert kinds(desk.step()) == ["CHECK"]
+
+
+def test_a_hold_that_was_asked_for_before_the_host_is_online_counts_then():
+    desk = Desk()
+    assert kinds(desk.take(desk.health.hold(desk.now_ms, TERM))) == [
+        "xapi-hold-begun", "XapiChanged"]
+    assert desk.step(INTERVAL, online=False) == []
+    assert kinds(desk.step(INTERVAL)) == ["xapi-watched"]
+    assert desk.step(TERM - 2 * INTERVAL - 1) == []
+    assert kinds(desk.step(1)) == ["xapi-hold-ended", "XapiChanged", "CHECK"]
+
+
+def test_a_hold_ends_also_on_a_host_that_is_not_online():
+    desk = Desk()
+    desk.take(desk.health.hold(desk.now_ms, TERM))
+    assert kinds(desk.step(TERM, online=False)) == ["xapi-hold-ended", "XapiChanged"]
