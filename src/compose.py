@@ -38,7 +38,7 @@ def heartbeat(view: View, now_ms: int, sequence: int) -> Heartbeat:
         seal=HeartbeatSeal(
             incarnation=view.incarnation, software=view.software, fencing=view.fencing,
             watchdog_mode=view.watchdog_mode, last_words=view.last_words,
-            heard=echoes.heard(view)))
+            heard=echoes.heard(view), xapi_held_s=_left_s(view.xapi_held_until_ms, now_ms)))
 
 
 def host_record(view: View, now_ms: int, sequence: int) -> HostRecord:
@@ -68,6 +68,11 @@ def _age(at_ms: int, now_ms: int) -> int:
         return NEVER
     age_ms = now_ms - at_ms
     return age_ms if 0 <= age_ms <= _AGE_MS_MAX else 0 if age_ms < 0 else _AGE_MS_MAX
+
+
+def _left_s(until_ms: int, now_ms: int) -> int:
+    """How long until then, in whole seconds; a part of one counts as one, 0: it is past."""
+    return 0 if until_ms == NEVER else max(0, -((now_ms - until_ms) // 1000))
 
 
 def _ages(instants_ms: List[int], now_ms: int) -> Tuple[int, ...]:

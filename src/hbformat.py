@@ -54,12 +54,15 @@ them.  What cannot be (phase 77, host 70, letters that are no UUID) is refused.
 768    32    software and its version, ASCII
 800    256   last words (``sealformat``)
 1056   nx4   mark of the last heartbeat of host j that was taken over, 0 for none
+...    2     how long nothing is asked of its xapi yet, s
 ...    ...   what a newer version adds
 end    4/32  proof of all bytes before it
 ==== ====== =====================================================
 
 A newer version keeps these in their places and adds before the proof; the
-whole is at most 1400 bytes.  All integers are little-endian.  Source: spec 4.
+whole is at most 1400 bytes.  What stands after the marks is left out where all
+of it is 0, and is 0 where it is not there: the first daemons did not send it.
+All integers are little-endian.  Source: spec 4.
 """
 
 import functools
@@ -89,6 +92,8 @@ _MARKS_AT = _WORDS_AT + sealformat.LAST_WORDS_BYTES
 #: By number of hosts: their marks.
 _MARKS = tuple(struct.Struct("<{}I".format(count)) for count in range(MAX_HOSTS + 1))
 _NO_MARKS = (0,) * MAX_HOSTS
+_HELD = struct.Struct("<H")
+_HELD_S_MAX = 0xFFFF
 _BY_CRC = 1
 _BY_KEY = 2
 _CRC = struct.Struct("<I")
@@ -185,11 +190,12 @@ def _encode_seal(base: bytes, seal: HeartbeatSeal, key: Optional[bytes]) -> byte
     kind = _BY_CRC if key is None else _BY_KEY
     count = max((1 + host for host, mark in enumerate(seal.heard) if mark), default=0)
     marks = _MARKS[count]
-    length = _MARKS_AT + marks.size - BASE_BYTES + _PROOF_BYTES[kind]
+    held = _HELD.pack(min(seal.xapi_held_s, _HELD_S_MAX)) if seal.xapi_held_s else b""
+    length = _MARKS_AT + marks.size + len(held) - BASE_BYTES + _PROOF_BYTES[kind]
     fields = _SEAL.pack(
         _MAGIC, _VERSION, length, kind, seal.fencing, seal.watchdog_mode, count, seal.incarnation,
         sealformat.pack_text(seal.software, sealformat.SOFTWARE_BYTES)
-    ) + sealformat.pack_last_words(seal.last_words) + marks.pack(*seal.heard[:count])
+    ) + sealformat.pack_last_words(seal.last_words) + marks.pack(*seal.heard[:count]) + held
     return fields + _prove(base + fields, kind, key)
 
 
@@ -208,13 +214,15 @@ def _decode_seal(data: bytes, key: Optional[bytes]) -> Tuple[Optional[HeartbeatS
     end = len(data) - _PROOF_BYTES[kind]
     if count > MAX_HOSTS or end < _MARKS_AT + _MARKS[count].size:
         return None, Proof.BROKEN
+    held_at = _MARKS_AT + _MARKS[count].size
     if not hmac.compare_digest(_prove(data[:end], kind, key), data[end:]):
         return None, Proof.BROKEN
     return HeartbeatSeal(
         incarnation=incarnation, software=sealformat.unpack_text(software),
         fencing=sealformat.fencing_mode(fencing), watchdog_mode=sealformat.watchdog_mode(mode),
         last_words=sealformat.unpack_last_words(data, _WORDS_AT),
-        heard=_MARKS[count].unpack_from(data, _MARKS_AT) + _NO_MARKS[count:]
+        heard=_MARKS[count].unpack_from(data, _MARKS_AT) + _NO_MARKS[count:],
+        xapi_held_s=_HELD.unpack_from(data, held_at)[0] if end >= held_at + _HELD.size else 0
     ), Proof.AUTHENTIC if kind == _BY_KEY else Proof.INTACT
 
 

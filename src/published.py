@@ -104,6 +104,8 @@ class HeartbeatSeal(NamedTuple):
     last_words: Optional[LastWords]
     # Of each host the mark of the last heartbeat that was taken over, 0 for none (``echoes``).
     heard: Tuple[int, ...]
+    # So long nothing is asked of its xapi yet, s; 0: it is checked.  For people only.
+    xapi_held_s: int = 0
 
 
 @record

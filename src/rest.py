@@ -33,7 +33,8 @@ import operator
 from xha.published import NEVER, Heartbeat, Phase
 from xha.view import Peer, View
 
-#: All that a sealed heartbeat says but its sequence, its ages and its echoes.
+#: All that a sealed heartbeat says but its sequence, its ages, its echoes, and how long nothing is
+#: asked of its xapi, which is for people only.
 _said = operator.attrgetter(
     "phase", "current_liveset", "proposed_liveset", "heartbeat_domain", "statefile_domain",
     "statefile_access", "statefile_corrupted", "accelerate", "fence_request", "sr2", "joining",

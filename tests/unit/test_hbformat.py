@@ -141,7 +141,32 @@ def newer(version, extra):
 
 
 def test_a_newer_seal_is_read_as_far_as_we_know_it():
-    assert hbformat.decode(newer(9, b"more" * 80), None) == (samples.HEARTBEAT, Proof.INTACT)
+    known = bytes(2)
+    assert hbformat.decode(newer(9, known + b"more" * 80), None) == (
+        samples.HEARTBEAT, Proof.INTACT)
+
+
+@pytest.mark.parametrize("count, key", [(3, None), (3, KEY), (64, KEY)])
+def test_how_long_xapi_is_held_stands_after_the_marks_where_it_is_held(count, key):
+    seal = samples.HEARTBEAT.seal._replace(heard=(7,) * count + (0,) * (64 - count))
+    plain = hbformat.encode(samples.HEARTBEAT._replace(seal=seal), key)
+    held = samples.HEARTBEAT._replace(seal=seal._replace(xapi_held_s=300))
+    data = hbformat.encode(held, key)
+    at = 1056 + 4 * count
+    assert data[at:at + 2] == b"\x2c\x01"
+    assert len(data) == len(plain) + 2 <= 1400
+    assert hbformat.decode(data, key)[0] == held
+
+
+def test_a_seal_of_the_first_daemons_holds_nothing():
+    data = samples.golden("heartbeat-crc")
+    assert len(data) == 1060
+    assert hbformat.decode(data, None)[0].seal.xapi_held_s == 0
+
+
+def test_a_hold_that_is_longer_than_its_field_is_shown_as_the_longest():
+    held = samples.HEARTBEAT._replace(seal=samples.HEARTBEAT.seal._replace(xapi_held_s=70000))
+    assert hbformat.decode(hbformat.encode(held, None), None)[0].seal.xapi_held_s == 65535
 
 
 def test_a_seal_of_version_0_was_never_sent():

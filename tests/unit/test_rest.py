@@ -51,7 +51,9 @@ def test_every_field_is_either_news_or_left_out_on_purpose():
         "sequence", "generation_uuid", "host_uuid", "host_index", "since_heartbeat_ms",
         "since_statefile_ms", "seal"}
     assert set(HeartbeatSeal._fields) == {
-        "incarnation", "software", "fencing", "watchdog_mode", "last_words", "heard"}
+        "incarnation", "software", "fencing", "watchdog_mode", "last_words", "heard",
+        "xapi_held_s"}
+    assert repeats(BEFORE._replace(seal=heartbeat_seal()._replace(xapi_held_s=300)))
 
 
 def test_of_a_host_that_was_not_heard_or_seals_nothing_everything_is_news():
