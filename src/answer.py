@@ -98,7 +98,9 @@ def _host(told: Dict[str, Any]) -> HostView:
         heartbeat_domain_on_heartbeat=HostSet(told["heartbeat_domain_on_heartbeat"]),
         heartbeat_domain_on_statefile=HostSet(told["heartbeat_domain_on_statefile"]),
         statefile_domain_on_heartbeat=HostSet(told["statefile_domain_on_heartbeat"]),
-        statefile_domain_on_statefile=HostSet(told["statefile_domain_on_statefile"]))
+        statefile_domain_on_statefile=HostSet(told["statefile_domain_on_statefile"]),
+        # The first daemons did not say it.
+        xapi_held_ms=_age(told.get("xapi_held_ms")))
 
 
 def _margin(told: Dict[str, Any]) -> Margin:

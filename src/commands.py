@@ -9,7 +9,7 @@ import time
 from typing import Any, Callable, Dict, List, Tuple
 
 import xha
-from xha import cli, client, ctlformat, daemonlock, lookers, oldnames, usage
+from xha import cli, client, ctlformat, daemonlock, holdhelp, lookers, oldnames, usage
 from xha.ctlformat import Reply
 from xha.errors import ExitCode, FormatError, XhaError
 from xha.options import HOOKS, DaemonOptions, hooks, report
@@ -390,5 +390,6 @@ _COMMANDS = {
     "weightctl": _weightctl, "build-id": _build_id, "calldaemon": _calldaemon,
     "writestatefile": _writestatefile, "dumpstatefile": _dumpstatefile, "xhad": _xhad,
     "simulate": _simulate, "what-if": _what_if, "install": _install, "uninstall": _uninstall,
+    "hold": holdhelp.run,
 }  # type: Dict[str, Callable[[Arguments], int]]
 _COMMANDS.update(lookers.COMMANDS)

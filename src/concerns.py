@@ -19,7 +19,7 @@ memory.  Source: spec 9, "status"; spec 6, "approaching_timeout".
 
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from xha import report, statusmargins
+from xha import holdterm, report, statusmargins
 from xha.hostset import HostSet, runs
 from xha.marginwords import closest
 from xha.published import NO_MASTER, FencingMode, Phase, PoolState
@@ -307,6 +307,10 @@ def _xapi(snapshot: Snapshot) -> Iterator[Concern]:
                                           snapshot.xapi_latency.max_ms)),
                               seconds(snapshot.xapi_timeout_ms)))
     for host in snapshot.hosts:
+        if host.xapi_held_ms >= 0:
+            yield warning("xapi-held", "xapi of host {} is not checked for {} more: somebody holds "
+                          "the checks, and a dead xapi goes unnoticed.".format(
+                              host.index, holdterm.in_words(host.xapi_held_ms)))
         if host.since_xapi_restart_ms >= 0:
             yield warning("xapi-restarted", "xapi of host {} is being restarted, since {}{}."
                           .format(host.index, seconds(host.since_xapi_restart_ms),

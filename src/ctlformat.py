@@ -59,6 +59,7 @@ VERBS = {
     "fault": [(("list",),), (("set", "clear"), None)],      # a point, =value
     "log-mask": [(("get",),), (("set", "reset"), None)],    # levels, with commas between
     "log-file": [(("get", "on", "off"),)],
+    "hold": [(("list",),), (("xapi",), None)],              # a length as 5m, or end
 }  # type: Dict[str, List[Tuple[Optional[Tuple[str, ...]], ...]]]
 
 

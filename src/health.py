@@ -84,6 +84,16 @@ class Health:
             raise
         step(events.WeightChanged(weight=hostweight.weight_of(classes)))
 
+    def hold_xapi(self, term_ms: int, step: Callable[[events.Event], None]) -> None:
+        """Ask nothing of xapi for so long, ms; 0 ends that at once."""
+        now_ms = self._now_ms()
+        self._grant(self._xapi.hold(now_ms, term_ms) if term_ms
+                    else self._xapi.release(now_ms), step)
+
+    def xapi_held_ms(self) -> int:
+        """How long nothing is asked of xapi yet; NEVER: it is checked."""
+        return self._xapi.held_ms(self._now_ms())
+
     def complete(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot of the core, with what is known here."""
         left, more_in_ms = self._xapi.attempts_left(snapshot.at_ms)

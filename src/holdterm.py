@@ -25,6 +25,9 @@ from xha.errors import FormatError
 #: The longest hold of xapi's health checks, ms.
 XAPI_MOST_MS = 3600 * 1000
 
+#: What a client says instead of a length to end a hold before its time.
+END = "end"
+
 _FORM = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?\Z")
 _UNITS_MS = (3600000, 60000, 1000)
 
@@ -44,6 +47,15 @@ def length_ms(text: str, most_ms: int) -> int:
         raise FormatError("{} is not permitted: expected 1s to {}".format(
             text, in_words(most_ms)))
     return ms
+
+
+def asked_ms(text: str, most_ms: int) -> int:
+    """What a client asks for: a length, or 0 to end what is held.
+
+    Raises:
+        FormatError: see ``length_ms``.
+    """
+    return 0 if text == END else length_ms(text, most_ms)
 
 
 def in_words(ms: int) -> str:

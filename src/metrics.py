@@ -268,6 +268,8 @@ _OF_HOSTS = (
      lambda snapshot, host: _bit(host.phase not in concerns.RESTING)),
     ("xapi_failing", "1 if its xapi is being restarted, or reports an error.",
      lambda snapshot, host: _bit(bool(host.xapi_error) or host.since_xapi_restart_ms >= 0)),
+    ("xapi_held_seconds", "Until its xapi is checked again; 0: it is checked.",
+     lambda snapshot, host: decimal(max(0, host.xapi_held_ms))),
     ("weight", "Its committed weight.", lambda snapshot, host: str(host.weight)),
     ("heartbeat_age_seconds", "Since its last heartbeat; own: since sending.",
      lambda snapshot, host: _seconds(host.since_heartbeat_ms)),

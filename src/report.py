@@ -203,7 +203,8 @@ def _json_host(host: HostView) -> Dict[str, Any]:
         ("since_heartbeat_ms", _known(host.since_heartbeat_ms)),
         ("since_statefile_ms", _known(host.since_statefile_ms)),
         ("since_xapi_restart_ms", _known(host.since_xapi_restart_ms)),
-        ("xapi_error", printable(host.xapi_error) or None)]  # type: List[Tuple[str, Any]]
+        ("xapi_error", printable(host.xapi_error) or None),
+        ("xapi_held_ms", _known(host.xapi_held_ms))]  # type: List[Tuple[str, Any]]
     facts += [(name.replace("active_list", "domain"), list(members))
               for name, members in _published(host)]
     # A dict keeps its order from 3.7 on by promise, on CPython 3.6 in fact.
@@ -285,7 +286,8 @@ def _text_host(snapshot: Snapshot, host: HostView) -> Tuple[str, ...]:
             _age(host.since_heartbeat_ms, snapshot.heartbeat_timeout_ms),
             "corrupt" if host.statefile_corrupted
             else _age(host.since_statefile_ms, snapshot.statefile_timeout_ms),
-            str(host.weight), printable(host.xapi_error)[:20] or "-")
+            str(host.weight), printable(host.xapi_error)[:20] or (
+                "held" if host.xapi_held_ms >= 0 else "-"))
 
 
 def _yes(fact: bool) -> str:

@@ -9,7 +9,7 @@ thousand clients do, the heartbeats go out.  Source: spec 6, "Control socket".
 import os
 from typing import Callable, Dict
 
-from xha import actions, commands, events, logmask, report
+from xha import actions, commands, events, holdterm, logmask, report
 from xha.actions import log
 from xha.control import ControlServer, Request
 from xha.errors import ExitCode, FormatError, XhaError
@@ -104,6 +104,7 @@ class Service:
             "fault": self._fault,
             "log-mask": self._log_mask,
             "log-file": self._log_file,
+            "hold": self._hold,
         }
 
     def _reply(self, request: Request, out: str = "", err: str = "",
@@ -150,6 +151,18 @@ class Service:
             self._reply(request, out=self._logger.mask.words + "\n")
         except FormatError as error:
             self._reply(request, err="{}\n".format(error), code=ExitCode.INVALID_PARAMETER)
+
+    def _hold(self, request: Request) -> None:
+        try:
+            if request.arguments[0] == "xapi":
+                self._health.hold_xapi(holdterm.asked_ms(
+                    request.arguments[1], holdterm.XAPI_MOST_MS), self._node.step)
+        except FormatError as error:
+            self._reply(request, err="{}\n".format(error), code=ExitCode.INVALID_PARAMETER)
+            return
+        left_ms = self._health.xapi_held_ms()
+        self._reply(request, out="Nothing is held.\n" if left_ms < 0 else
+                    "xapi is not checked for {} more.\n".format(holdterm.in_words(left_ms)))
 
     def _log_file(self, request: Request) -> None:
         if request.arguments[0] != "get":

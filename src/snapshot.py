@@ -7,7 +7,7 @@ in ms at ``at_ms``; -1 is "never".  Source: spec 6 and 9.
 from typing import NamedTuple, Optional, Tuple
 
 from xha.hostset import HostSet
-from xha.published import FencingMode, Phase, PoolState
+from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.records import record
 
 
@@ -79,6 +79,8 @@ class HostView(NamedTuple):
     heartbeat_domain_on_statefile: HostSet
     statefile_domain_on_heartbeat: HostSet
     statefile_domain_on_statefile: HostSet
+    # So long nothing is asked of its xapi yet; -1: it is checked, as far as is known.
+    xapi_held_ms: int = NEVER
 
 
 @record

@@ -220,6 +220,7 @@ def _cells(snapshot: Snapshot, host: HostView) -> List[Line]:
         [("", str(host.weight))],
         [("yellow", "restart") if host.since_xapi_restart_ms >= 0
          else ("yellow", "error") if host.xapi_error
+         else ("yellow", "held") if host.xapi_held_ms >= 0
          else ("", "ok") if host.live else ("dim", "-")]]
 
 
@@ -256,4 +257,5 @@ def _notable(snapshot: Snapshot, host: HostView) -> bool:
             or not 0 <= 2 * host.since_statefile_ms <= snapshot.statefile_timeout_ms)
     return (host.index == snapshot.local or host.master or not host.live or host.excluded or ages
             or host.statefile_corrupted or host.phase not in concerns.RESTING
-            or bool(host.xapi_error) or host.since_xapi_restart_ms >= 0)
+            or bool(host.xapi_error) or host.since_xapi_restart_ms >= 0
+            or host.xapi_held_ms >= 0)

@@ -76,7 +76,19 @@ def _host(view: View, peer: Peer, now_ms: int) -> HostView:
         statefile_domain_on_heartbeat=(view.statefile_domain if me
                                        else said.statefile_domain if said else EMPTY),
         statefile_domain_on_statefile=(view.statefile_domain if me
-                                       else content.statefile_domain if content else EMPTY))
+                                       else content.statefile_domain if content else EMPTY),
+        xapi_held_ms=_held_ms(view, peer, now_ms))
+
+
+def _held_ms(view: View, peer: Peer, now_ms: int) -> int:
+    """How long nothing is asked of a host's xapi yet, by its last word."""
+    until_ms = NEVER  # unreached: no story asks for a report
+    if peer.index == view.me:
+        until_ms = view.xapi_held_until_ms
+    elif (peer.index in view.liveset and peer.heartbeat is not None
+          and peer.heartbeat.seal is not None and peer.heartbeat.seal.xapi_held_s):
+        until_ms = peer.heard_at_ms + 1000 * peer.heartbeat.seal.xapi_held_s
+    return until_ms - now_ms if until_ms > now_ms else NEVER
 
 
 def _phase_on_disk(content: Optional[HostRecord]) -> Phase:

@@ -6,7 +6,7 @@ help and grammar cannot differ.
 
 from typing import Any, Dict, List
 
-from xha import installhelp, lookers
+from xha import holdhelp, installhelp, lookers
 from xha.errors import ExitCode, XhaError
 from xha.oldnames import SAME_AS, TEXTS
 
@@ -40,6 +40,7 @@ GROUPS = [
         ("propose-master", "propose this host as pool master; print TRUE or FALSE"),
         ("cancel-master", "give the master lock back"),
         ("disarm-fencing", "let this host leave without being reset"),
+        ("hold", "let the toolstack be restarted or upgraded; ends by itself"),
         ("set-pool-state", "init, active or invalid: begin HA, run it, end it"),
         ("set-excluded", "note on the State-File that this host leaves on purpose"),
         ("clear-excluded", "take that note back"),
@@ -322,6 +323,7 @@ Options:
 }  # type: Dict[str, str]
 _TEXTS.update(TEXTS)
 _TEXTS.update(lookers.TEXTS)
+_TEXTS["hold"] = holdhelp.TEXT
 
 #: The command that needs no daemon of this host, and so none of the common options.
 _SANDBOX = """A pool of real daemons on this one machine, to look at and to break.

@@ -36,7 +36,8 @@ SNAPSHOTS = [
         since_heartbeat_ms=-1, since_statefile_ms=-1, since_xapi_restart_ms=5,
         xapi_error="no <answer>", heartbeat_domain_on_heartbeat=HostSet([1]),
         heartbeat_domain_on_statefile=HostSet([2]), statefile_domain_on_heartbeat=EMPTY,
-        statefile_domain_on_statefile=HostSet([0, 2]))]), "every fact of a host"),
+        statefile_domain_on_statefile=HostSet([0, 2]), xapi_held_ms=299000)]),
+     "every fact of a host"),
     (snapshot(margins=slow_night() + (margin("heard", 2, hour=None, used_now_ms=-1),),
               near_misses=near_misses(statefile_write=3)), "margins"),
     (snapshot_of_64()._replace(margins=margins(64)), "the margins of the largest"),
@@ -82,6 +83,13 @@ def test_what_is_no_answer_is_refused_and_nothing_else_happens(told, said, why):
     with pytest.raises(FormatError) as caught:
         answer.read(told if isinstance(told, str) else json.dumps(told))
     assert said in str(caught.value)
+
+
+def test_what_the_first_daemons_did_not_say_is_not_missed():
+    told = without()
+    for host in told["hosts"]:
+        del host["xapi_held_ms"]
+    assert answer.read(json.dumps(told)) == snapshot(at_ms=0)
 
 
 def test_names_of_a_later_version_are_ignored():

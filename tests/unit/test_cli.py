@@ -126,6 +126,16 @@ WRONG = [
     (["calldaemon", "resetlogmask", "info", "err"],    "err is always logged",         "err"),
     (["calldaemon", "privatelog", "maybe"],            "does not take the arguments (maybe)",
      "neither on nor off"),
+    (["hold", "xapi"],                                 "usage: xha.pyz hold [options] |",
+     "for how long?"),
+    (["hold", "5m"],                                   "usage:",                       "what?"),
+    (["hold", "net", "5m"],                            "usage:",                       "no such"),
+    (["hold", "--end"],                                "usage:",                       "of what"),
+    (["hold", "xapi", "5m", "--end"],                  "usage:",                       "both"),
+    (["hold", "xapi", "5"],                            "'5' is no length of time",     "no unit"),
+    (["hold", "xapi", "2h"],                           "2h is not permitted: expected 1s to 1h",
+     "too long"),
+    (["hold", "xapi", "end"],                          "'end' is no length",           "no option"),
     (["log-mask", "set"],                              "usage: xha.pyz log-mask",      "nothing"),
     (["log-mask", "get", "info"],                      "usage:",                       "to look"),
     (["log-mask", "set", "chatty"],                    "expected err, warning, notice",
@@ -175,7 +185,7 @@ def test_every_command_has_a_help_that_says_how_it_is_called(xha, name):
 def test_the_help_lists_every_command_of_ours_once():
     listed = [name for _, rows in usage.GROUPS for name, _ in rows]
     plain = {"pid", "daemon", "fault", "simulate", "install", "uninstall", "status",
-             "metrics", "timing", "doctor", "timeline"}
+             "metrics", "timing", "doctor", "timeline", "hold"}
     ours = {name for name in usage.commands() if "-" in name} | plain
     assert sorted(listed) == sorted(ours | {"sandbox"})
     assert all(len(line) <= 100 for line in usage.top().splitlines())
@@ -261,6 +271,9 @@ QUESTIONS = [
      "the original's"),
     (["calldaemon", "privatelog"],              ("log-file", "get"),             "to look"),
     (["calldaemon", "privatelog", "off"],       ("log-file", "off"),             "the original's"),
+    (["hold"],                                  ("hold", "list"),                "to look"),
+    (["hold", "xapi", "5m"],                    ("hold", "xapi", "5m"),          ""),
+    (["hold", "xapi", "--end"],                 ("hold", "xapi", "end"),         "before its time"),
     (["fault", "list"],                         ("fault", "list"),               ""),
     (["fault", "set", "statefile.slow=9"],      ("fault", "set", "statefile.slow=9"), ""),
     (["fault", "clear", "all"],                 ("fault", "clear", "all"),       ""),
@@ -297,6 +310,7 @@ def test_a_run_directory_on_the_command_line_wins(xha, monkeypatch):
                                    ["propose-master"], ["disarm-fencing"], ["fault", "list"],
                                    ["calldaemon", "pid"], ["host-state"], ["cancel-master"],
                                    ["log-mask"], ["log-mask", "set", "debug"],
+                                   ["hold"], ["hold", "xapi", "5m"],
                                    ["calldaemon", "privatelog", "off"]])
 def test_without_a_daemon_it_is_14_in_one_line(xha, words):
     code, out, err = xha(*words)
@@ -309,7 +323,8 @@ def test_without_a_daemon_it_is_14_in_one_line(xha, words):
     (["query-liveset"], 16), (["pid", "-C", "x"], 16), (["stop-daemon"], 16),
     (["set-pool-state", "init"], 16), (["cleanup-watchdog"], 16), (["daemon"], 16),
     (["xhad", "x"], 16), (["calldaemon", "pid"], 16), (["writestatefile", "setinit", "x"], 16),
-    (["log-mask", "reset", "all"], 16), (["status"], 16), (["metrics"], 16),
+    (["hold", "xapi", "5m"], 16), (["log-mask", "reset", "all"], 16), (["status"], 16),
+    (["metrics"], 16),
     (["build-id"], 0), (["--version"], 0), (["--help"], 0), (["stop-daemon", "--help"], 0),
     (["dump-statefile", CONFIG], 0), (["ha_null"], 0)])
 def test_the_host_s_own_daemon_is_root_s(xha, monkeypatch, words, code):

@@ -95,6 +95,8 @@ TABLE = [
     (pool(xapi_latency=late(5001)), WARNING, "xapi-check-late", "took up to 5.0 s; T3 is 10.0 s."),
     (pool({2: dict(since_xapi_restart_ms=32100, xapi_error="no\x7fgood.")}), WARNING,
      "xapi-restarted", "host 2 is being restarted, since 32.1 s: no?good."),
+    (pool({2: dict(xapi_held_ms=299001)}), WARNING, "xapi-held",
+     "xapi of host 2 is not checked for 5m more"),
     (pool({2: dict(xapi_error="no good")}), WARNING, "xapi-error", "host 2 reports an error: no"),
     (pool({2: dict(sealed=False, software="")}), NOTICE, "hosts-unsealed", "Host 2 does not seal"),
     (pool(keyed=False), NOTICE, "heartbeats-unauthenticated", "no pool key"),

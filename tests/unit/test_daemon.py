@@ -3,6 +3,7 @@
 A pool of one host, on the loopback interface.  Nothing is asked of time here but that it
 passes; pools of several hosts are tests/e2e.
 """
+import json
 import os
 import re
 import shutil
@@ -158,6 +159,28 @@ def test_a_daemon_says_how_it_starts_what_is_asked_and_that_it_is_not_safe(host)
     host.ask("fault", "set", "watchdog.fail")
     assert host.ended() == -signal.SIGABRT
     assert "watchdog-expired" in host.names()
+
+
+def test_xapi_is_held_and_let_go_through_the_socket_and_that_is_said_and_shown(host):
+    host.write()
+    host.start()
+    host.wait_for("host-online")
+    assert host.ask("hold", "list") == "Nothing is held.\n"
+    assert host.ask("hold", "xapi", "end") == "Nothing is held.\n"
+    assert host.ask("hold", "xapi", "5m") == "xapi is not checked for 5m more.\n"
+    assert re.match(r"xapi is not checked for (5m|4m5[0-9]s) more.\n\Z", host.ask("hold", "list"))
+    shown, = json.loads(host.ask("query", "json", "0"))["hosts"]
+    assert 200000 < shown["xapi_held_ms"] <= 300000
+    for length in ("2h", "5", "0s"):
+        refused = client.call(host.paths, "hold", "xapi", length)
+        assert (refused.code, refused.out) == (1, "") and "expected" in refused.err
+    assert host.ask("hold", "xapi", "1h") == "xapi is not checked for 1h more.\n"
+    assert host.ask("hold", "xapi", "end") == "Nothing is held.\n"
+    assert json.loads(host.ask("query", "json", "0"))["hosts"][0]["xapi_held_ms"] is None
+    assert host.ask("hold", "xapi", "1s") == "xapi is not checked for 1s more.\n"
+    host.wait_for("xapi-hold-begun", "xapi-hold-changed", "xapi-hold-ended", "xapi-hold-begun",
+                  "xapi-hold-ended")
+    assert host.ask("hold", "list") == "Nothing is held.\n"
 
 
 BUGS = [

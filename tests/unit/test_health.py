@@ -100,6 +100,28 @@ def test_a_xapi_that_stays_bad_is_published_announced_and_fenced(loop_of):
     assert told.xapi_latency.last_ms == -1, "only a good check is measured"
 
 
+def test_a_hold_stops_what_would_fence_and_the_check_is_run_at_its_end(loop_of, tmp_path):
+    runs = tmp_path / "runs"
+    loop = loop_of("sh -c 'echo x >> {}; exit 1'".format(runs))
+    loop.until(lambda: "xapi-given-up" in loop.names())
+    loop.health.hold_xapi(60000, loop.events.append)
+    assert 59000 < loop.health.xapi_held_ms() <= 60000
+    assert 0 <= loop.now_ms() + 60000 - loop.events[-1].held_until_ms < 1000
+    before = runs.read_text()
+    loop.ahead_ms += 50000
+    for _ in range(20):
+        loop.turn()
+        time.sleep(0.005)
+    assert runs.read_text() == before
+    assert not [event for event in loop.events if isinstance(event, FenceRequested)]
+    loop.health.hold_xapi(0, loop.events.append)
+    assert loop.health.xapi_held_ms() == -1 and loop.names()[-1] == "xapi-hold-ended"
+    loop.until(lambda: loop.names().count("xapi-given-up") == 2)
+    assert runs.read_text() == before + "x\n"
+    loop.ahead_ms += 2000
+    loop.until(lambda: isinstance(loop.events[-1], FenceRequested))
+
+
 def test_a_bug_in_the_thread_ends_the_daemon_as_every_bug_does(loop_of):
     loop = loop_of("true")
     loop.health._monitor._runner.run = None

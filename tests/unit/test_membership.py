@@ -8,7 +8,7 @@ from core_samples import (
     EMPTY, KEY, bad, common, global_record, good, heartbeat, heartbeat_seal, host_record, hosts,
     names_of, of_kind, reading, record_seal, uuid_of)
 
-from xha import actions, events
+from xha import actions, compose, events
 from xha.actions import Watchdog
 from xha.echoes import mark
 from xha.errors import ExitCode
@@ -469,6 +469,37 @@ def test_the_snapshot_has_no_side_effect():
     assert core.core.snapshot(core.now_ms) == before
     assert before.online and before.current_liveset == ALL
     assert before.hosts[1].uuid == uuid_of(1) and before.hosts[1].sealed
+
+
+def held(core):
+    """How long nothing is asked of each host's xapi, as this host shows it."""
+    return [host.xapi_held_ms for host in core.core.snapshot(core.now_ms).hosts]
+
+
+def test_a_hold_of_xapi_is_shown_of_this_host_and_of_those_that_say_so():
+    core = Core().form()
+    assert held(core) == [-1, -1, -1]
+    core.step(events.XapiChanged(restart_at_ms=-1, error="",
+                                 held_until_ms=core.now_ms + 300000))
+    core.beat(1, seal=heartbeat_seal()._replace(xapi_held_s=60))
+    core.beat(2, seal=None, proof=Proof.UNSEALED)
+    assert held(core) == [300000, 60000, -1]
+    # Until it says more, what a host said runs down, and ends.
+    at_ms = core.now_ms + 59999
+    assert [host.xapi_held_ms for host in core.core.snapshot(at_ms).hosts] == [240001, 1, -1]
+    assert core.core.snapshot(at_ms + 1).hosts[1].xapi_held_ms == -1
+    core.beat(1)
+    assert held(core)[1] == -1
+
+
+def test_a_hold_of_xapi_is_told_in_whole_seconds_and_never_as_none_before_its_end():
+    core = Core().form()
+    until_ms = core.now_ms + 3500
+    core.step(events.XapiChanged(restart_at_ms=-1, error="", held_until_ms=until_ms))
+    for left_ms, said in ((3500, 4), (3000, 3), (2999, 3), (1, 1), (0, 0), (-1, 0), (-9999, 0)):
+        assert compose.heartbeat(core.view, until_ms - left_ms, 1).seal.xapi_held_s == said
+    core.step(events.XapiChanged(restart_at_ms=-1, error=""))
+    assert compose.heartbeat(core.view, core.now_ms, 1).seal.xapi_held_s == 0
 
 
 def test_a_disarmed_peer_is_shown_as_such():

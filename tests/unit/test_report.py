@@ -259,6 +259,13 @@ def test_the_text_is_a_table_that_fits_a_terminal():
     ]
 
 
+def test_the_text_says_whose_xapi_is_held():
+    rows = report.as_text(snapshot(hosts=[
+        host_view(0), host_view(1, xapi_held_ms=1),
+        host_view(2, xapi_held_ms=1, xapi_error="ERROR")])).splitlines()[4:7]
+    assert [row.split()[-1] for row in rows] == ["-", "held", "ERROR"]
+
+
 def test_the_text_of_a_starting_host_says_what_it_waits_for():
     text = report.as_text(snapshot(online=False, pool_state_known=False,
                                    waiting_for="heartbeats of hosts 1, 2"))

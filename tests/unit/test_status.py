@@ -172,6 +172,20 @@ def test_without_margins_there_is_no_such_line():
     assert "Closest" not in drawn(pool_of(3)), "a daemon that is older"
 
 
+def test_a_hold_of_xapi_is_shown_of_whichever_host_it_is():
+    told = pool_of(3)
+    hosts = list(told.hosts)
+    hosts[2] = hosts[2]._replace(xapi_held_ms=299500)
+    text = drawn(told._replace(hosts=tuple(hosts)))
+    assert "xapi of host 2 is not checked for 5m more" in text
+    row, = [line for line in text.splitlines() if line.startswith(" 2     10.99")]
+    assert row.endswith(" held")
+    assert "All is well" not in text
+    # What is wrong with it says more.
+    hosts[2] = hosts[2]._replace(xapi_error="no database")
+    assert " error" in drawn(told._replace(hosts=tuple(hosts)))
+
+
 def test_what_hosts_send_cannot_reach_the_terminal_raw():
     told = pool_of(3)
     hosts = list(told.hosts)

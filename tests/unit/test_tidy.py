@@ -39,7 +39,7 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "statusmargins", "statusmatrix", "statuspicture", "statustable",
            "daemonview", "timingview",
            "doctor", "lookhost", "looknetwork", "lookdisk",
-           "observer", "history", "timeline", "timelinehelp"}
+           "observer", "history", "timeline", "timelinehelp", "holdhelp"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",
