@@ -186,6 +186,9 @@ class Acceptance:
                and before.seal.fencing is FencingMode.DISARMED)
         if disarmed and not was:
             view.log("peer-disarmed", host=peer.index)
+        if heartbeat.seal is not None and heartbeat.seal.term_is_over and not (
+                before is not None and before.seal is not None and before.seal.term_is_over):
+            view.log("peer-still-disarmed", host=peer.index)
 
 
 def _is_newer(sequence: int, last: int) -> bool:

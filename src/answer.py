@@ -99,8 +99,9 @@ def _host(told: Dict[str, Any]) -> HostView:
         heartbeat_domain_on_statefile=HostSet(told["heartbeat_domain_on_statefile"]),
         statefile_domain_on_heartbeat=HostSet(told["statefile_domain_on_heartbeat"]),
         statefile_domain_on_statefile=HostSet(told["statefile_domain_on_statefile"]),
-        # The first daemons did not say it.
-        xapi_held_ms=_age(told.get("xapi_held_ms")))
+        # The first daemons did not say these.
+        xapi_held_ms=_age(told.get("xapi_held_ms")), disarmed=bool(told.get("disarmed")),
+        disarm_term_ms=_age(told.get("disarm_term_ms")))
 
 
 def _margin(told: Dict[str, Any]) -> Margin:

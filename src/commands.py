@@ -96,6 +96,8 @@ def _ask_slowly(name: str, arguments: Arguments) -> int:
             raise XhaError(ExitCode.INVALID_PARAMETER,
                            "--format={}: expected xml, json or text".format(form))
         words = (form,) + words[1:]
+    elif verb == "disarm-fencing":
+        words = holdhelp.term_of(arguments)
     cli.require_root(arguments["--run-dir"] or "")
     return ask(paths_of(arguments), verb, *words)
 

@@ -10,7 +10,8 @@ from typing import List, Tuple
 
 from xha import echoes
 from xha.hostset import MAX_HOSTS
-from xha.published import NEVER, Heartbeat, HeartbeatSeal, HostRecord, Phase, RecordSeal
+from xha.published import (NEVER, TERM_IS_OVER, Heartbeat, HeartbeatSeal, HostRecord, Phase,
+                           RecordSeal)
 from xha.view import View
 
 _PADDING = (NEVER,) * MAX_HOSTS
@@ -38,7 +39,8 @@ def heartbeat(view: View, now_ms: int, sequence: int) -> Heartbeat:
         seal=HeartbeatSeal(
             incarnation=view.incarnation, software=view.software, fencing=view.fencing,
             watchdog_mode=view.watchdog_mode, last_words=view.last_words,
-            heard=echoes.heard(view), xapi_held_s=_left_s(view.xapi_held_until_ms, now_ms)))
+            heard=echoes.heard(view), xapi_held_s=_left_s(view.xapi_held_until_ms, now_ms),
+            disarm_term_s=_term_s(view.disarm_until_ms, now_ms)))
 
 
 def host_record(view: View, now_ms: int, sequence: int) -> HostRecord:
@@ -73,6 +75,10 @@ def _age(at_ms: int, now_ms: int) -> int:
 def _left_s(until_ms: int, now_ms: int) -> int:
     """How long until then, in whole seconds; a part of one counts as one, 0: it is past."""
     return 0 if until_ms == NEVER else max(0, -((now_ms - until_ms) // 1000))
+
+
+def _term_s(until_ms: int, now_ms: int) -> int:
+    return 0 if until_ms == NEVER else _left_s(until_ms, now_ms) or TERM_IS_OVER
 
 
 def _ages(instants_ms: List[int], now_ms: int) -> Tuple[int, ...]:

@@ -57,8 +57,8 @@ class Concern(NamedTuple):
 def of(snapshot: Snapshot) -> List[Concern]:
     """All concerns of a snapshot, the gravest first."""
     found = []  # type: List[Concern]
-    for judge in (_this_host, _pool, _others, _links, _statefile, _time_outs, _margins, _xapi,
-                  _software):
+    for judge in (_this_host, _pool, _others, _disarmed, _links, _statefile, _time_outs,
+                  _margins, _xapi, _software):
         found += judge(snapshot)
     return by_gravity(found)
 
@@ -123,7 +123,8 @@ def _this_host(snapshot: Snapshot) -> Iterator[Concern]:
         yield notice("waiting", waiting.strip())
     if snapshot.online and snapshot.fencing is not FencingMode.ARMED:
         yield critical("not-armed", "This host is not armed: it will not be reset when it leaves "
-                       "the pool, and takes no part in decisions about others.")
+                       "the pool, and takes no part in decisions about others." + _meant(
+                           snapshot.hosts[snapshot.local]))
     if snapshot.online and snapshot.watchdog_mode == "NONE":
         yield critical("no-watchdog", "Nothing resets this host: its watchdog mode is NONE, "
                        "which is for tests.")
@@ -202,6 +203,23 @@ def _others(snapshot: Snapshot) -> Iterator[Concern]:
     if leaving:
         yield notice("hosts-leaving", "{} {} excluded, and still in the liveset.".format(
             named(_indexes(leaving)), _are(leaving)))
+
+
+def _disarmed(snapshot: Snapshot) -> Iterator[Concern]:
+    for host in snapshot.hosts:
+        if host.disarmed and host.disarm_term_ms == 0:
+            yield critical("still-disarmed", "Host {} is still disarmed, though the time for which "
+                           "that was meant is over: it does not arm itself. Move its virtual "
+                           "machines away, then stop and start its daemon.".format(host.index))
+        elif host.disarmed and host.index != snapshot.local:
+            yield warning("host-disarmed", "Host {} is disarmed: it will not be reset when it "
+                          "leaves the pool.{}".format(host.index, _meant(host)))
+
+
+def _meant(host: HostView) -> str:
+    """For how long a host is meant to be disarmed yet, as a further sentence."""
+    return " That is meant for {} more.".format(
+        holdterm.in_words(host.disarm_term_ms)) if host.disarm_term_ms > 0 else ""
 
 
 def _stirs(snapshot: Snapshot, host: HostView) -> bool:

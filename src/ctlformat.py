@@ -52,7 +52,7 @@ VERBS = {
     "build-id": [()],
     "propose-master": [()],
     "cancel-master": [()],
-    "disarm-fencing": [()],
+    "disarm-fencing": [(), (None,)],                        # for how long, as 5m
     "set-pool-state": [(("active", "invalid"),)],
     "set-excluded": [(("0", "1"),)],
     "reload-host-weight": [()],

@@ -114,6 +114,8 @@ class DisarmRequested(NamedTuple):
     """A client disarms fencing."""
 
     ticket: int
+    # How long that is meant to last; 0: that was not said.
+    term_ms: int = 0
 
 
 @record

@@ -26,24 +26,37 @@ The oldest such moment over all others is the moment by which everybody
 provably had heard us; the timer may stand at that moment + Ws.  It is
 evidence, not a kick: a cut under rule 2 stops it.
 
+A host that was disarmed stays so until its daemon ends, also when the time is
+over for which that was meant (``expect``): then it only says so, here and in its
+heartbeats, again and again.  For it has told the others that nothing resets it, so
+they wait for no sign of life of it: one of them may be about to drop it without
+waiting, or be out of sight with that word of it as the last.  Armed again it would
+promise that whoever drops it has waited for its reset, and nobody would know of that
+promise.  A new daemon joins as every host does, and every member has heard of its
+life before it counts as armed.
+
 Source: spec 3 ("Reading and writing", step 1), spec 4 (last paragraph), spec
 5 ("SR2", "Fencing"), spec 7.
 """
 
 from typing import Dict
 
-from xha import actions
+from xha import actions, holdterm
 from xha.actions import Watchdog
 from xha.echoes import Echoes
 from xha.errors import ExitCode
 from xha.published import NEVER, FencingMode, Heartbeat, LastWords, Phase
 from xha.view import Peer, View
 
+#: How often it is said that a host is still disarmed, ms.
+REMIND_MS = 600 * 1000
+
 
 class Fencing:
     """The fencing mode, the watchdogs' deadlines, and every way to end."""
 
-    __slots__ = ("_view", "_echoes", "_expires_at_ms", "_warned", "_closed", "_before_ms")
+    __slots__ = ("_view", "_echoes", "_expires_at_ms", "_warned", "_closed", "_before_ms",
+                 "_remind_at_ms")
 
     def __init__(self, view: View, echoes: Echoes) -> None:
         self._view = view
@@ -55,6 +68,8 @@ class Fencing:
         self._before_ms = dict(self._expires_at_ms)
         self._warned = {Watchdog.HEARTBEAT: False, Watchdog.STATEFILE: False}
         self._closed = False
+        # When it is said next that it is still disarmed; NEVER: its term is not over, or has none.
+        self._remind_at_ms = NEVER
 
     def heartbeats_sent(self, issued_at_ms: int) -> None:
         """Sending to every peer was attempted, in the regular beat."""
@@ -139,9 +154,21 @@ class Fencing:
         self._view.log("fencing-disarmed")
         self._view.burst()
 
+    def expect(self, now_ms: int, term_ms: int) -> None:
+        """Note how long it is meant to be disarmed, from now on; 0: for good."""
+        view = self._view
+        view.disarm_until_ms = now_ms + term_ms if term_ms else NEVER
+        self._remind_at_ms = view.disarm_until_ms
+        if term_ms:
+            view.log("disarm-term", term=holdterm.in_words(term_ms))
+
     def check(self, now_ms: int) -> None:
-        """Say, once, that a timer is about to expire: less than t1 is left (spec 7)."""
+        """Say, once, that a timer is about to expire: less than t1 is left (spec 7).
+
+        Of a disarmed host: that it still is, if it was not meant to be.
+        """
         if self._closed:
+            self._remind(now_ms)
             return
         warning_ms = self._view.common.heartbeat_interval_ms
         for watchdog in (Watchdog.HEARTBEAT, Watchdog.STATEFILE):
@@ -154,6 +181,15 @@ class Fencing:
                                ms=max(0, expires_at_ms - now_ms))
             else:
                 self._view.wake(expires_at_ms - warning_ms + 1)
+
+    def _remind(self, now_ms: int) -> None:
+        view = self._view
+        if self._remind_at_ms == NEVER:
+            return
+        if now_ms >= self._remind_at_ms:
+            view.log("still-disarmed", since=holdterm.in_words(now_ms - view.disarm_until_ms))
+            self._remind_at_ms = now_ms + REMIND_MS
+        view.wake(self._remind_at_ms)
 
     def fence(self, now_ms: int, code: str, text: str) -> None:
         """Reset this host, if armed; leave the reason where others can read it.

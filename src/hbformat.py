@@ -54,7 +54,9 @@ them.  What cannot be (phase 77, host 70, letters that are no UUID) is refused.
 768    32    software and its version, ASCII
 800    256   last words (``sealformat``)
 1056   nx4   mark of the last heartbeat of host j that was taken over, 0 for none
-...    2     how long nothing is asked of its xapi yet, s
+...    2     how long nothing is asked of its xapi yet, s; 0: it is checked
+...    2     how long it is meant to be disarmed yet, s; 0: not said; 65535: it
+             was, and that is over
 ...    ...   what a newer version adds
 end    4/32  proof of all bytes before it
 ==== ====== =====================================================
@@ -92,8 +94,9 @@ _MARKS_AT = _WORDS_AT + sealformat.LAST_WORDS_BYTES
 #: By number of hosts: their marks.
 _MARKS = tuple(struct.Struct("<{}I".format(count)) for count in range(MAX_HOSTS + 1))
 _NO_MARKS = (0,) * MAX_HOSTS
-_HELD = struct.Struct("<H")
+_HOLDS = struct.Struct("<2H")
 _HELD_S_MAX = 0xFFFF
+_NO_HOLDS = (0, 0)
 _BY_CRC = 1
 _BY_KEY = 2
 _CRC = struct.Struct("<I")
@@ -190,13 +193,20 @@ def _encode_seal(base: bytes, seal: HeartbeatSeal, key: Optional[bytes]) -> byte
     kind = _BY_CRC if key is None else _BY_KEY
     count = max((1 + host for host, mark in enumerate(seal.heard) if mark), default=0)
     marks = _MARKS[count]
-    held = _HELD.pack(min(seal.xapi_held_s, _HELD_S_MAX)) if seal.xapi_held_s else b""
-    length = _MARKS_AT + marks.size + len(held) - BASE_BYTES + _PROOF_BYTES[kind]
+    holds = _pack_holds(seal)
+    length = _MARKS_AT + marks.size + len(holds) - BASE_BYTES + _PROOF_BYTES[kind]
     fields = _SEAL.pack(
         _MAGIC, _VERSION, length, kind, seal.fencing, seal.watchdog_mode, count, seal.incarnation,
         sealformat.pack_text(seal.software, sealformat.SOFTWARE_BYTES)
-    ) + sealformat.pack_last_words(seal.last_words) + marks.pack(*seal.heard[:count]) + held
+    ) + sealformat.pack_last_words(seal.last_words) + marks.pack(*seal.heard[:count]) + holds
     return fields + _prove(base + fields, kind, key)
+
+
+def _pack_holds(seal: HeartbeatSeal) -> bytes:
+    """What is held, where anything is."""
+    holds = seal.xapi_held_s, seal.disarm_term_s
+    return b"" if holds == _NO_HOLDS else _HOLDS.pack(
+        *(min(left_s, _HELD_S_MAX) for left_s in holds))
 
 
 def _decode_seal(data: bytes, key: Optional[bytes]) -> Tuple[Optional[HeartbeatSeal], Proof]:
@@ -214,15 +224,17 @@ def _decode_seal(data: bytes, key: Optional[bytes]) -> Tuple[Optional[HeartbeatS
     end = len(data) - _PROOF_BYTES[kind]
     if count > MAX_HOSTS or end < _MARKS_AT + _MARKS[count].size:
         return None, Proof.BROKEN
-    held_at = _MARKS_AT + _MARKS[count].size
+    holds_at = _MARKS_AT + _MARKS[count].size
     if not hmac.compare_digest(_prove(data[:end], kind, key), data[end:]):
         return None, Proof.BROKEN
+    xapi_held_s, disarm_term_s = (_HOLDS.unpack_from(data, holds_at)
+                                  if end >= holds_at + _HOLDS.size else _NO_HOLDS)
     return HeartbeatSeal(
         incarnation=incarnation, software=sealformat.unpack_text(software),
         fencing=sealformat.fencing_mode(fencing), watchdog_mode=sealformat.watchdog_mode(mode),
         last_words=sealformat.unpack_last_words(data, _WORDS_AT),
         heard=_MARKS[count].unpack_from(data, _MARKS_AT) + _NO_MARKS[count:],
-        xapi_held_s=_HELD.unpack_from(data, held_at)[0] if end >= held_at + _HELD.size else 0
+        xapi_held_s=xapi_held_s, disarm_term_s=disarm_term_s
     ), Proof.AUTHENTIC if kind == _BY_KEY else Proof.INTACT
 
 

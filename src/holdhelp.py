@@ -1,9 +1,13 @@
-"""The command `hold`: its help, and what it asks of the daemon.  Source: docs/holds.md."""
+"""The commands that weaken HA for a while: their help, and what they ask of the daemon.
 
-from typing import Any, Dict
+Source: docs/holds.md.
+"""
 
-#: The docopt text without the common options, as in ``usage``.
-TEXT = """Suspend for a while what would reset this host during planned work; it ends by itself.
+from typing import Any, Dict, Tuple
+
+#: By command: the docopt text without the common options, as in ``usage``.
+TEXTS = {
+    "hold": """Let the toolstack be restarted or upgraded: what would reset this host is held a while.
 
 Usage: xha.pyz hold [options]
        xha.pyz hold xapi (DURATION | --end) [options]
@@ -24,7 +28,36 @@ status shows it, and the log says when it begins and ends.  It is of this host a
 Ends with 0, also when there was none to end; with 1 when DURATION is wrong, 14 without a daemon.
 
 Options:
-  --end                    end the hold now"""
+  --end                    end the hold now""",
+    "disarm-fencing": """Stop both watchdog timers: this host will not be reset when it leaves.
+
+Usage: xha.pyz disarm-fencing [options]
+
+  xha.pyz disarm-fencing              for a clean stop: then set-excluded, stop-daemon
+  xha.pyz disarm-fencing --for=30m    for work; every host shows how long it is meant for
+
+A disarmed host takes no part in decisions about others.  IT DOES NOT ARM ITSELF AGAIN, also not
+when the time of --for is over: it has told the others that it gives no sign of life, so one may
+be about to drop it without waiting for its reset.  Then the status of every host says so, and its
+log every 10 minutes.  To arm it: move its virtual machines away, stop-daemon, start-daemon.
+
+DURATION is 1s to 12h, as 90s, 30m or 1h30m, counted from now; what is asked for last counts.
+Ends with 1 when it is wrong, 17 when this host is not online, 14 without a daemon.
+
+Options:
+  --for=DURATION           how long it is meant to be disarmed""",
+}  # type: Dict[str, str]
+
+
+def term_of(arguments: Dict[str, Any]) -> Tuple[str, ...]:
+    """The arguments of `disarm-fencing`, as the daemon takes them.
+
+    Raises:
+        XhaError: INVALID_PARAMETER: what was written is no length, or a wrong one.
+    """
+    from xha import holdterm
+    text = arguments["--for"]
+    return () if text is None else (_checked(text, holdterm.DISARM_MOST_MS),)
 
 
 def run(arguments: Dict[str, Any]) -> int:
@@ -34,14 +67,18 @@ def run(arguments: Dict[str, Any]) -> int:
         XhaError: INVALID_PARAMETER: what was written is no length, or a wrong one.
     """
     from xha import commands, holdterm
-    from xha.errors import ExitCode, FormatError, XhaError
     paths = commands.paths_of(arguments)
     if not arguments["xapi"]:
         return commands.ask(paths, "hold", "list")
-    text = holdterm.END if arguments["--end"] else arguments["DURATION"]
+    return commands.ask(paths, "hold", "xapi", holdterm.END if arguments["--end"]
+                        else _checked(arguments["DURATION"], holdterm.XAPI_MOST_MS))
+
+
+def _checked(text: str, most_ms: int) -> str:
+    from xha import holdterm
+    from xha.errors import ExitCode, FormatError, XhaError
     try:
-        if not arguments["--end"]:
-            holdterm.length_ms(text, holdterm.XAPI_MOST_MS)
+        holdterm.length_ms(text, most_ms)
     except FormatError as error:
         raise XhaError(ExitCode.INVALID_PARAMETER, str(error)) from error
-    return commands.ask(paths, "hold", "xapi", text)
+    return text

@@ -15,6 +15,10 @@ nobody could start elsewhere what stops on its host.  An hour is long enough for
 the slowest upgrade, and short enough that a forgotten hold is over before the
 next shift; who needs longer asks again, and so decides again.
 
+Disarmed fencing does not end by itself (``fencing`` says why): its term only says
+how long it is meant to last.  Half a day is the longest work that one person
+sees through.
+
 Source: spec 8, "xapi monitor", which knows no hold.
 """
 
@@ -24,6 +28,9 @@ from xha.errors import FormatError
 
 #: The longest hold of xapi's health checks, ms.
 XAPI_MOST_MS = 3600 * 1000
+
+#: The longest term of disarmed fencing, ms.
+DISARM_MOST_MS = 12 * 3600 * 1000
 
 #: What a client says instead of a length to end a hold before its time.
 END = "end"

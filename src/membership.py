@@ -375,6 +375,7 @@ class Membership:
                                            text="this host is not online"))
             return
         self._fencing.disarm()
+        self._fencing.expect(now_ms, event.term_ms)
         self._view.emit(actions.Answer(ticket=event.ticket, code=ExitCode.SUCCESS, text=""))
 
     def _client_gone(self, now_ms: int, event: events.ClientGone) -> None:

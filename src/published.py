@@ -16,6 +16,9 @@ NEVER = -1
 #: Ages of nobody: what a host knows that never heard or read anything.
 NO_AGES = (NEVER,) * MAX_HOSTS  # type: Tuple[int, ...]
 
+#: What stands for the seconds that are left of a term which is over.
+TERM_IS_OVER = 0xFFFF
+
 #: The master field of a pool without a master.  Source: spec 3, offset 64.
 NO_MASTER = "0" * 32
 
@@ -106,6 +109,14 @@ class HeartbeatSeal(NamedTuple):
     heard: Tuple[int, ...]
     # So long nothing is asked of its xapi yet, s; 0: it is checked.  For people only.
     xapi_held_s: int = 0
+    # So long its fencing is meant to be disarmed yet, s; 0: that was not said, or it is not
+    # disarmed; ``TERM_IS_OVER``: no longer, but it is.  For people only.
+    disarm_term_s: int = 0
+
+    @property
+    def term_is_over(self) -> bool:
+        """Whether it is still disarmed, and was not meant to be."""
+        return self.disarm_term_s == TERM_IS_OVER
 
 
 @record

@@ -204,7 +204,8 @@ def _json_host(host: HostView) -> Dict[str, Any]:
         ("since_statefile_ms", _known(host.since_statefile_ms)),
         ("since_xapi_restart_ms", _known(host.since_xapi_restart_ms)),
         ("xapi_error", printable(host.xapi_error) or None),
-        ("xapi_held_ms", _known(host.xapi_held_ms))]  # type: List[Tuple[str, Any]]
+        ("xapi_held_ms", _known(host.xapi_held_ms)), ("disarmed", host.disarmed),
+        ("disarm_term_ms", _known(host.disarm_term_ms))]  # type: List[Tuple[str, Any]]
     facts += [(name.replace("active_list", "domain"), list(members))
               for name, members in _published(host)]
     # A dict keeps its order from 3.7 on by promise, on CPython 3.6 in fact.

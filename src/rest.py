@@ -33,13 +33,13 @@ import operator
 from xha.published import NEVER, Heartbeat, Phase
 from xha.view import Peer, View
 
-#: All that a sealed heartbeat says but its sequence, its ages, its echoes, and how long nothing is
-#: asked of its xapi, which is for people only.
+#: All that a sealed heartbeat says but its sequence, its ages, its echoes, and the seconds that are
+#: left of what is held, which are for people only.
 _said = operator.attrgetter(
     "phase", "current_liveset", "proposed_liveset", "heartbeat_domain", "statefile_domain",
     "statefile_access", "statefile_corrupted", "accelerate", "fence_request", "sr2", "joining",
     "since_xapi_restart_ms", "xapi_error", "seal.incarnation", "seal.fencing",
-    "seal.watchdog_mode", "seal.last_words", "seal.software")
+    "seal.watchdog_mode", "seal.last_words", "seal.software", "seal.term_is_over")
 
 
 def repeats(view: View, peer: Peer, heartbeat: Heartbeat) -> bool:

@@ -7,7 +7,7 @@ thousand clients do, the heartbeats go out.  Source: spec 6, "Control socket".
 """
 
 import os
-from typing import Callable, Dict
+from typing import Callable, Dict, Iterator
 
 from xha import actions, commands, events, holdterm, logmask, report
 from xha.actions import log
@@ -17,7 +17,7 @@ from xha.faultpoints import FaultPoints
 from xha.health import Health
 from xha.node import Node
 from xha.observer import Observer
-from xha.published import PoolState
+from xha.published import NEVER, PoolState
 from xha.syslogger import Syslogger
 
 #: Requests taken in one turn.  The answer to a query about 64 hosts costs some milliseconds.
@@ -94,8 +94,7 @@ class Service:
                 events.ProposeMasterRequested(ticket=request.ticket)),
             "cancel-master": lambda request: self._node.step(
                 events.CancelMasterRequested(ticket=request.ticket)),
-            "disarm-fencing": lambda request: self._node.step(
-                events.DisarmRequested(ticket=request.ticket)),
+            "disarm-fencing": self._disarm,
             "set-pool-state": lambda request: self._node.step(events.PoolStateRequested(
                 ticket=request.ticket, pool_state=PoolState[request.arguments[0].upper()])),
             "set-excluded": lambda request: self._node.step(events.ExcludedRequested(
@@ -152,6 +151,16 @@ class Service:
         except FormatError as error:
             self._reply(request, err="{}\n".format(error), code=ExitCode.INVALID_PARAMETER)
 
+    def _disarm(self, request: Request) -> None:
+        term_ms = 0
+        try:
+            if request.arguments:
+                term_ms = holdterm.length_ms(request.arguments[0], holdterm.DISARM_MOST_MS)
+        except FormatError as error:
+            self.answer(request.ticket, ExitCode.INVALID_PARAMETER, str(error))
+            return
+        self._node.step(events.DisarmRequested(ticket=request.ticket, term_ms=term_ms))
+
     def _hold(self, request: Request) -> None:
         try:
             if request.arguments[0] == "xapi":
@@ -160,9 +169,19 @@ class Service:
         except FormatError as error:
             self._reply(request, err="{}\n".format(error), code=ExitCode.INVALID_PARAMETER)
             return
+        self._reply(request, out="".join(self._holds()) or "Nothing is held.\n")
+
+    def _holds(self) -> Iterator[str]:
+        """What is held, a line each."""
         left_ms = self._health.xapi_held_ms()
-        self._reply(request, out="Nothing is held.\n" if left_ms < 0 else
-                    "xapi is not checked for {} more.\n".format(holdterm.in_words(left_ms)))
+        if left_ms >= 0:
+            yield "xapi is not checked for {} more.\n".format(holdterm.in_words(left_ms))
+        view = self._node.core.view
+        if view.disarm_until_ms != NEVER:
+            left_ms = view.disarm_until_ms - self._now_ms()
+            yield ("Fencing is disarmed, and meant to be for {} more.\n" if left_ms > 0 else
+                   "Fencing is STILL disarmed, {} longer than was meant.\n").format(
+                       holdterm.in_words(abs(left_ms)))
 
     def _log_file(self, request: Request) -> None:
         if request.arguments[0] != "get":

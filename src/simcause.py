@@ -16,7 +16,7 @@ _KINDS = [
                r"|who is down starts.*|.* (back|starts|thaws|recovers|readable))"),
     ("repair", r"network .*(loses|doubles|damages) 0 %.*|.* takes (0 to )?0 ms.*"),
     ("leave", r"disable HA on .*|host .* stops"
-              r"|.* asks? (disarm-fencing|set-excluded|set-pool-state invalid)"),
+              r"|.* asks? (disarm-fencing|set-excluded|set-pool-state invalid)|.* disarms for .*"),
     ("request", r".* asks? .*|weight of .*|a master is elected"),
     ("fault", r".*"),
 ]

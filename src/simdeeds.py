@@ -249,6 +249,13 @@ class Deeds(abc.ABC):
                 self._touch(range(len(self.pool.hosts)))
             host.ask(REQUESTS[what], what)
 
+    def disarm(self, text: str, seconds: str) -> None:
+        """host a disarms for 30 s: it is meant for so long; it does not arm itself again"""
+        for host in self._some(text):
+            self._touch([host.index])
+            host.ask(lambda ticket: events.DisarmRequested(
+                ticket=ticket, term_ms=1000 * int(seconds)), "disarm-fencing")
+
     def disable(self, text: str) -> None:
         """disable HA on a[ only]: what xapi does in an emergency: disarm, then stop the daemon"""
         self.ask(text, "disarm-fencing")

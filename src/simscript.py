@@ -209,6 +209,7 @@ _COMMANDS = [
     (r"machine of " + _HOSTS + " (freezes|thaws)", Director.freeze_machine),
     (r"who is down starts(?: within (\d+) ms)?", Director.start_down),
     (r"weight of " + _HOSTS + r" becomes (\d+)", Director.weigh),
+    (r"host " + _HOSTS + r" disarms for (\d{1,9}) s", Director.disarm),
     (r"disable HA on " + _HOSTS + "(?: only)?", Director.disable),
     (r"old heartbeats of " + _HOSTS + " arrive again", Director.replay),
     (r"wall clock of " + _HOSTS + r" jumps by (-?\d{1,9}(?:\.\d+)?) s", Director.jump),

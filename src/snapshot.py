@@ -81,6 +81,10 @@ class HostView(NamedTuple):
     statefile_domain_on_statefile: HostSet
     # So long nothing is asked of its xapi yet; -1: it is checked, as far as is known.
     xapi_held_ms: int = NEVER
+    # By its last word nothing resets it; and so long that is meant to last yet: 0, no longer, -1,
+    # that was not said.
+    disarmed: bool = False
+    disarm_term_ms: int = NEVER
 
 
 @record

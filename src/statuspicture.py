@@ -258,4 +258,4 @@ def _notable(snapshot: Snapshot, host: HostView) -> bool:
     return (host.index == snapshot.local or host.master or not host.live or host.excluded or ages
             or host.statefile_corrupted or host.phase not in concerns.RESTING
             or bool(host.xapi_error) or host.since_xapi_restart_ms >= 0
-            or host.xapi_held_ms >= 0)
+            or host.xapi_held_ms >= 0 or host.disarmed)

@@ -8,8 +8,9 @@ from typing import Dict, Optional, Tuple
 
 from xha import config
 from xha.hostset import EMPTY
+from xha.lifesigns import is_disarmed
 from xha.meter import Meter
-from xha.published import NEVER, NO_MASTER, HostRecord, Phase
+from xha.published import NEVER, NO_MASTER, FencingMode, HostRecord, Phase
 from xha.snapshot import HostView, Latency, Snapshot
 from xha.view import Peer, View
 
@@ -77,7 +78,8 @@ def _host(view: View, peer: Peer, now_ms: int) -> HostView:
                                        else said.statefile_domain if said else EMPTY),
         statefile_domain_on_statefile=(view.statefile_domain if me
                                        else content.statefile_domain if content else EMPTY),
-        xapi_held_ms=_held_ms(view, peer, now_ms))
+        xapi_held_ms=_held_ms(view, peer, now_ms), disarmed=_disarmed(view, peer),
+        disarm_term_ms=_term_ms(view, peer, now_ms))
 
 
 def _held_ms(view: View, peer: Peer, now_ms: int) -> int:
@@ -89,6 +91,26 @@ def _held_ms(view: View, peer: Peer, now_ms: int) -> int:
           and peer.heartbeat.seal is not None and peer.heartbeat.seal.xapi_held_s):
         until_ms = peer.heard_at_ms + 1000 * peer.heartbeat.seal.xapi_held_s
     return until_ms - now_ms if until_ms > now_ms else NEVER
+
+
+def _disarmed(view: View, peer: Peer) -> bool:
+    if peer.index == view.me:  # unreached: no story asks for a report
+        return view.fencing is FencingMode.DISARMED
+    return peer.index in view.liveset and is_disarmed(peer)
+
+
+def _term_ms(view: View, peer: Peer, now_ms: int) -> int:
+    """How long a host is meant to be disarmed yet, by its last word."""
+    until_ms = NEVER  # unreached: no story asks for a report
+    if peer.index == view.me:
+        until_ms = view.disarm_until_ms
+    elif _disarmed(view, peer) and peer.heartbeat is not None and peer.heartbeat.seal is not None:
+        seal = peer.heartbeat.seal
+        if seal.term_is_over:
+            return 0
+        if seal.disarm_term_s:
+            until_ms = peer.heard_at_ms + 1000 * seal.disarm_term_s
+    return NEVER if until_ms == NEVER else max(0, until_ms - now_ms)
 
 
 def _phase_on_disk(content: Optional[HostRecord]) -> Phase:

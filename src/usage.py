@@ -108,14 +108,6 @@ Usage: xha.pyz cancel-master [options]
 Ends with 3 when that could not be written in time, 14 without a daemon.
 
 Options:""",
-    "disarm-fencing": """Stop both watchdog timers: this host will not be reset when it leaves.
-
-Usage: xha.pyz disarm-fencing [options]
-
-For a clean stop: disarm-fencing, set-excluded, stop-daemon.  A disarmed host takes no part
-in decisions about others.  Ends with 17 when this host is not online, 14 without a daemon.
-
-Options:""",
     "set-pool-state": """Begin HA, run it, or end it, for the whole pool.
 
 Usage: xha.pyz set-pool-state (init | active | invalid) [options]
@@ -323,7 +315,7 @@ Options:
 }  # type: Dict[str, str]
 _TEXTS.update(TEXTS)
 _TEXTS.update(lookers.TEXTS)
-_TEXTS["hold"] = holdhelp.TEXT
+_TEXTS.update(holdhelp.TEXTS)
 
 #: The command that needs no daemon of this host, and so none of the common options.
 _SANDBOX = """A pool of real daemons on this one machine, to look at and to break.

@@ -107,7 +107,8 @@ class View:
         "incarnation", "keyed", "phase", "waiting_for", "liveset", "proposed",
         "heartbeat_domain", "statefile_domain", "joining", "join_blocked", "frozen",
         "fence_request",
-        "fence_until_silent", "sr2", "sr2_ended_at_ms", "sr2_seen_at_ms", "fencing", "excluded",
+        "fence_until_silent", "sr2", "sr2_ended_at_ms", "sr2_seen_at_ms", "fencing",
+        "disarm_until_ms", "excluded",
         "weight", "committed_weight", "statefile_access", "without_access_at_ms",
         "statefile_corrupted", "global_corrupted", "accelerate_reasons", "accelerated",
         "xapi_restart_at_ms", "xapi_error", "xapi_held_until_ms", "global_record", "lock_request",
@@ -145,6 +146,8 @@ class View:
         self.sr2_ended_at_ms = NEVER
         self.sr2_seen_at_ms = NEVER
         self.fencing = FencingMode.NONE
+        # Until then it is meant to be disarmed; NEVER: that was not said.
+        self.disarm_until_ms = NEVER
         self.excluded = False
         self.weight = weight
         self.committed_weight = weight

@@ -128,3 +128,47 @@ def test_a_length_that_is_none_or_too_long_changes_nothing(pool_of):
     host.must("disarm-fencing")
     host.must("stop-daemon")
     assert host.command("hold").code == 14
+
+
+# disarm-fencing --for
+
+def test_a_host_that_is_disarmed_for_a_while_stays_so_and_every_host_says_so(pool_of):
+    pool = pool_of(2)
+    pool.form()
+    watcher, host = pool.hosts
+    for words, code in ((("--for=13h",), 1), (("--for=30",), 1)):
+        assert host.command("disarm-fencing", *words).code == code
+    assert "fencing-disarmed" not in host.log()
+    host.must("disarm-fencing", "--for=30m")
+    assert re.match(r"Fencing is disarmed, and meant to be for (30m|29m5[0-9]s) more.\n\Z",
+                    host.must("hold").out)
+    wait_for(lambda: "host-disarmed" in concerns(watcher), 4)
+    assert re.search("^Host 1 is disarmed: .* That is meant for (30m|29m5[0-9]s) more.$",
+                     concerns(watcher)["host-disarmed"])
+    assert "That is meant for" in concerns(host)["not-armed"]
+    # Another term takes the place of the first.
+    host.must("disarm-fencing", "--for=3s")
+    wait_for(lambda: "[still-disarmed]" in host.log(), 8)
+    wait_for(lambda: "[peer-still-disarmed]" in watcher.log(), 4)
+    for one in pool.hosts:
+        assert concerns(one)["still-disarmed"].startswith("Host 1 is still disarmed")
+        assert facts(one)["hosts"][1]["disarm_term_ms"] == 0
+    assert facts(host)["fencing"] == "disarmed"
+    assert re.match(r"Fencing is STILL disarmed, [0-9]+s longer than was meant.\n\Z",
+                    host.must("hold").out)
+    # It is cut off, and nothing resets it; the other drops it, and says what it was.
+    pool.network.part([0], [1])
+    pool.disk.fault([1], "fail")
+    pool.wait_live([0], [0], 60)
+    assert "[disarmed-host-dropped]" in watcher.log()
+    assert host.running
+    # As docs/holds.md says, it comes back armed.
+    host.must("stop-daemon")
+    pool.disk.fault([1], "ok")
+    pool.network.heal()
+    since = time.monotonic()
+    host.start()
+    pool.wait_live([0, 1], [0, 1], 60, since)
+    assert facts(host)["fencing"] == "armed"
+    for one in pool.hosts:
+        assert not {"still-disarmed", "host-disarmed"} & set(concerns(one))

@@ -149,7 +149,8 @@ def random_heartbeat(chance):
             incarnation=chance.getrandbits(64), software=random_text(chance, 32),
             fencing=chance.choice(list(FencingMode)),
             watchdog_mode=chance.choice(list(WatchdogMode)), last_words=random_words(chance),
-            heard=random_marks(chance), xapi_held_s=chance.choice((0, 1, 300, 0xFFFF))))
+            heard=random_marks(chance), xapi_held_s=chance.choice((0, 1, 300, 0xFFFF)),
+            disarm_term_s=chance.choice((0, 1, 300, 0xFFFF))))
 
 
 def random_uuid(chance):

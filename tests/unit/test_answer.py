@@ -36,7 +36,7 @@ SNAPSHOTS = [
         since_heartbeat_ms=-1, since_statefile_ms=-1, since_xapi_restart_ms=5,
         xapi_error="no <answer>", heartbeat_domain_on_heartbeat=HostSet([1]),
         heartbeat_domain_on_statefile=HostSet([2]), statefile_domain_on_heartbeat=EMPTY,
-        statefile_domain_on_statefile=HostSet([0, 2]), xapi_held_ms=299000)]),
+        statefile_domain_on_statefile=HostSet([0, 2]), xapi_held_ms=299000, disarmed=True, disarm_term_ms=0)]),
      "every fact of a host"),
     (snapshot(margins=slow_night() + (margin("heard", 2, hour=None, used_now_ms=-1),),
               near_misses=near_misses(statefile_write=3)), "margins"),
@@ -88,7 +88,8 @@ def test_what_is_no_answer_is_refused_and_nothing_else_happens(told, said, why):
 def test_what_the_first_daemons_did_not_say_is_not_missed():
     told = without()
     for host in told["hosts"]:
-        del host["xapi_held_ms"]
+        for name in ("xapi_held_ms", "disarmed", "disarm_term_ms"):
+            del host[name]
     assert answer.read(json.dumps(told)) == snapshot(at_ms=0)
 
 

@@ -183,6 +183,28 @@ def test_xapi_is_held_and_let_go_through_the_socket_and_that_is_said_and_shown(h
     assert host.ask("hold", "list") == "Nothing is held.\n"
 
 
+def test_a_host_that_is_disarmed_for_a_while_stays_so_and_says_so(host):
+    host.write()
+    host.start()
+    host.wait_for("host-online")
+    for length in ("13h", "30"):
+        refused = client.call(host.paths, "disarm-fencing", length)
+        assert (refused.code, refused.out) == (1, "") and "expected" in refused.err
+    assert json.loads(host.ask("query", "json", "0"))["fencing"] == "armed"
+    assert host.ask("disarm-fencing", "30m") == ""
+    shown, = json.loads(host.ask("query", "json", "0"))["hosts"]
+    assert shown["disarmed"] and 1700000 < shown["disarm_term_ms"] <= 1800000
+    assert re.match(r"Fencing is disarmed, and meant to be for (30m|29m5[0-9]s) more.\n\Z",
+                    host.ask("hold", "list"))
+    assert host.ask("disarm-fencing", "1s") == ""
+    host.wait_for("fencing-disarmed", "disarm-term", "disarm-term", "still-disarmed")
+    assert re.match(r"Fencing is STILL disarmed, [1-9][0-9]*s longer than was meant.\n\Z",
+                    host.ask("hold", "list"))
+    assert json.loads(host.ask("query", "json", "0"))["fencing"] == "disarmed"
+    assert host.ask("disarm-fencing") == ""
+    assert host.ask("hold", "list") == "Nothing is held.\n"
+
+
 BUGS = [
     ("main", "from xha import service; service.Service.turn = lambda self: 1 / 0"),
     ("statefile", "from xha import statefile; "

@@ -12,7 +12,7 @@ from xha import actions
 from xha.actions import Watchdog
 from xha.echoes import REMEMBERED, Echoes, mark
 from xha.errors import ExitCode
-from xha.fencing import Fencing
+from xha.fencing import REMIND_MS, Fencing
 from xha.published import FencingMode, Phase
 
 ALL = hosts(0, 1, 2)
@@ -239,6 +239,44 @@ def test_disarming_closes_both_timers_once_and_takes_the_fence_request_back():
     assert len(of_kind(view.out, actions.CloseWatchdogs)) == 1
     assert view.fencing is FencingMode.DISARMED
     assert not view.fence_request
+
+
+def test_a_disarmed_host_stays_so_after_its_term_and_says_so_every_ten_minutes():
+    view = view_of()
+    fencing = Fencing(view, Echoes(view))
+    fencing.disarm()
+    fencing.expect(1000, 60000)
+    assert view.out[-1] == actions.log("disarm-term", term="1m")
+    said = []
+    for now_ms in range(1000, 61000 + 2 * REMIND_MS + 1, 1000):
+        del view.out[:]
+        view.wake_at_ms = -1
+        fencing.heartbeats_sent(now_ms)
+        fencing.record_written(now_ms)
+        fencing.check(now_ms)
+        said += [(now_ms, one) for one in view.out]
+        assert now_ms < view.wake_at_ms <= max(61000, now_ms + REMIND_MS)
+        assert view.fencing is FencingMode.DISARMED
+    assert said == [(61000 + number * REMIND_MS, actions.log("still-disarmed", since=since))
+                    for number, since in enumerate(("0s", "10m", "20m"))]
+
+
+@pytest.mark.parametrize("term_ms, until_ms", [(5000, 35000), (600000, 630000), (0, -1)])
+def test_what_is_said_last_of_how_long_it_is_meant_counts(term_ms, until_ms):
+    view = view_of()
+    fencing = Fencing(view, Echoes(view))
+    fencing.disarm()
+    fencing.expect(0, 20000)
+    fencing.check(30000)
+    fencing.expect(30000, term_ms)
+    del view.out[:]
+    assert view.disarm_until_ms == until_ms
+    for now_ms in range(30000, 700000, 5000):
+        fencing.check(now_ms)
+        if view.out:
+            break
+    assert (names_of(view.out), now_ms if view.out else -1) == (
+        ["still-disarmed"] if view.out else [], until_ms)
 
 
 ENDS = [

@@ -141,27 +141,28 @@ def newer(version, extra):
 
 
 def test_a_newer_seal_is_read_as_far_as_we_know_it():
-    known = bytes(2)
+    known = bytes(4)
     assert hbformat.decode(newer(9, known + b"more" * 80), None) == (
         samples.HEARTBEAT, Proof.INTACT)
 
 
 @pytest.mark.parametrize("count, key", [(3, None), (3, KEY), (64, KEY)])
-def test_how_long_xapi_is_held_stands_after_the_marks_where_it_is_held(count, key):
+def test_what_is_held_stands_after_the_marks_where_anything_is(count, key):
     seal = samples.HEARTBEAT.seal._replace(heard=(7,) * count + (0,) * (64 - count))
     plain = hbformat.encode(samples.HEARTBEAT._replace(seal=seal), key)
-    held = samples.HEARTBEAT._replace(seal=seal._replace(xapi_held_s=300))
+    held = samples.HEARTBEAT._replace(seal=seal._replace(xapi_held_s=300, disarm_term_s=1))
     data = hbformat.encode(held, key)
     at = 1056 + 4 * count
-    assert data[at:at + 2] == b"\x2c\x01"
-    assert len(data) == len(plain) + 2 <= 1400
+    assert data[at:at + 4] == b"\x2c\x01\x01\0"
+    assert len(data) == len(plain) + 4 <= 1400
     assert hbformat.decode(data, key)[0] == held
 
 
 def test_a_seal_of_the_first_daemons_holds_nothing():
     data = samples.golden("heartbeat-crc")
     assert len(data) == 1060
-    assert hbformat.decode(data, None)[0].seal.xapi_held_s == 0
+    seal = hbformat.decode(data, None)[0].seal
+    assert (seal.xapi_held_s, seal.disarm_term_s, seal.term_is_over) == (0, 0, False)
 
 
 def test_a_hold_that_is_longer_than_its_field_is_shown_as_the_longest():

@@ -14,7 +14,8 @@ from xha.echoes import mark
 from xha.errors import ExitCode
 from xha.hostset import MAX_HOSTS
 from xha.membership import Membership
-from xha.published import FencingMode, Phase, PoolState, Proof, WatchdogMode
+from xha.published import (NEVER, TERM_IS_OVER, FencingMode, Phase, PoolState, Proof,
+                           WatchdogMode)
 
 ALL = hosts(0, 1, 2)
 DISK = (actions.WriteRecord, actions.ReadStateFile, actions.WriteGlobal)
@@ -500,6 +501,48 @@ def test_a_hold_of_xapi_is_told_in_whole_seconds_and_never_as_none_before_its_en
         assert compose.heartbeat(core.view, until_ms - left_ms, 1).seal.xapi_held_s == said
     core.step(events.XapiChanged(restart_at_ms=-1, error=""))
     assert compose.heartbeat(core.view, core.now_ms, 1).seal.xapi_held_s == 0
+
+
+def terms(core, at_ms=0):
+    """Who is disarmed, and for how long that is meant yet, as this host shows it."""
+    return [(host.disarmed, host.disarm_term_ms)
+            for host in core.core.snapshot(at_ms or core.now_ms).hosts]
+
+
+def test_how_long_hosts_are_meant_to_be_disarmed_is_shown_and_said_when_it_is_over():
+    core = Core().form()
+    assert terms(core) == [(False, -1)] * 3
+    core.step(events.DisarmRequested(ticket=1, term_ms=60000))
+    assert actions.Answer(ticket=1, code=ExitCode.SUCCESS, text="") in core.done
+    assert "disarm-term" in names_of(core.done)
+    core.beat(1, seal=heartbeat_seal(fencing=FencingMode.DISARMED)._replace(disarm_term_s=30))
+    assert "peer-disarmed" in names_of(core.done)
+    core.beat(2, seal=heartbeat_seal(fencing=FencingMode.DISARMED))
+    assert terms(core) == [(True, 60000), (True, 30000), (True, -1)]
+    assert terms(core, core.now_ms + 60000) == [(True, 0), (True, 0), (True, -1)]
+    over = heartbeat_seal(fencing=FencingMode.DISARMED)._replace(disarm_term_s=TERM_IS_OVER)
+    for _ in range(3):
+        core.beat(1, seal=over)
+        assert terms(core)[1] == (True, 0)
+    assert names_of(core.done).count("peer-still-disarmed") == 1
+
+
+def test_a_term_is_told_to_the_others_until_it_is_over_and_then_that_it_is():
+    core = Core().form()
+    assert compose.heartbeat(core.view, core.now_ms, 1).seal.disarm_term_s == 0
+    core.step(events.DisarmRequested(ticket=1, term_ms=3000))
+    until_ms = core.view.disarm_until_ms
+    for left_ms, said in ((3000, 3), (1, 1), (0, TERM_IS_OVER), (-99999, TERM_IS_OVER)):
+        assert compose.heartbeat(core.view, until_ms - left_ms, 1).seal.disarm_term_s == said
+    # Who disarms it for good has thought again.
+    core.step(events.DisarmRequested(ticket=2))
+    assert compose.heartbeat(core.view, core.now_ms, 1).seal.disarm_term_s == 0
+
+
+def test_a_host_that_is_not_online_is_disarmed_for_no_term_either():
+    core = Core()
+    core.step(events.DisarmRequested(ticket=1, term_ms=3000))
+    assert core.view.disarm_until_ms == NEVER
 
 
 def test_a_disarmed_peer_is_shown_as_such():

@@ -99,7 +99,7 @@ SICK = snapshot(
         1, live=False, master=True, statefile_access=False, statefile_corrupted=True,
         excluded=True, starting=True, phase=Phase.FH2, weight=7, sealed=False, software="",
         since_heartbeat_ms=4321, since_statefile_ms=-1, since_xapi_restart_ms=15,
-        xapi_error="bad", xapi_held_ms=61500), host_view(2, since_xapi_restart_ms=-1)],
+        xapi_error="bad", xapi_held_ms=61500, disarmed=True, disarm_term_ms=1500), host_view(2, since_xapi_restart_ms=-1)],
     online=False, fencing=FencingMode.DISARMED, excluded=True, phase=Phase.FH2, waiting_for="it",
     holding_lock=True, master_uuid=uuid_of(1), statefile_access=False, statefile_corrupted=True,
     global_corrupted=True, sr2=True, accelerated=True, keyed=False, bond_error=True,
@@ -160,6 +160,7 @@ SAID = [
     ("xha_host_sealed", {"host": "1"},                      "1",        "0"),
     ("xha_host_fault_handler_running", {"host": "1"},       "0",        "1"),
     ("xha_host_xapi_failing", {"host": "1"},                "0",        "1"),
+    ("xha_host_disarmed", {"host": "1"},                    "0",        "1"),
     ("xha_host_xapi_held_seconds", {"host": "1"},           "0.000",    "61.500"),
     ("xha_host_weight", {"host": "1"},                      "1",        "7"),
     ("xha_host_heartbeat_age_seconds", {"host": "1"},       "0.300",    "4.321"),
@@ -365,7 +366,8 @@ def test_a_disk_that_hangs_is_a_system_error(monkeypatch, place):
 
 def test_every_metric_is_documented_and_no_other():
     known = snapshot(xapi_restarts_more_in_ms=1, xapi_latency=Latency(
-        last_ms=1, max_ms=1, min_ms=1), hosts=[host_view(0, since_xapi_restart_ms=1), host_view(1)],
+        last_ms=1, max_ms=1, min_ms=1), hosts=[
+            host_view(0, since_xapi_restart_ms=1, disarm_term_ms=1), host_view(1)],
         bond_error=True, margins=margins(2), near_misses=near_misses())
     _, families = read(openmetrics.render(metrics.of(known, "")))
     with open(DOCUMENTED) as file:

@@ -52,8 +52,14 @@ def test_every_field_is_either_news_or_left_out_on_purpose():
         "since_statefile_ms", "seal"}
     assert set(HeartbeatSeal._fields) == {
         "incarnation", "software", "fencing", "watchdog_mode", "last_words", "heard",
-        "xapi_held_s"}
-    assert repeats(BEFORE._replace(seal=heartbeat_seal()._replace(xapi_held_s=300)))
+        "xapi_held_s", "disarm_term_s"}
+
+
+@pytest.mark.parametrize("fields, said", [
+    (dict(xapi_held_s=300), True), (dict(disarm_term_s=300), True), (dict(disarm_term_s=1), True),
+    (dict(disarm_term_s=0xFFFF), False)])
+def test_the_time_that_is_left_is_no_news_but_its_end_is(fields, said):
+    assert repeats(BEFORE._replace(seal=heartbeat_seal()._replace(**fields))) is said
 
 
 def test_of_a_host_that_was_not_heard_or_seals_nothing_everything_is_news():
