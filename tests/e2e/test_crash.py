@@ -35,6 +35,21 @@ def test_a_daemon_that_dies_and_returns_at_once_joins_after_its_old_self_is_drop
     pool.wait_live([0, 1, 2], [0, 1, 2], 50, since)
 
 
+def test_a_boot_timeout_shorter_than_the_end_of_the_old_instance_ends_the_start_with_12(pool_of):
+    """The others need up to 20 s to drop it, whatever its own configuration says."""
+    pool = pool_of(3)
+    pool.hosts[2].write_config(Tboot=7)
+    pool.form()
+    killed_at = pool.hosts[2].kill()
+    again = pool.hosts[2].start()
+    assert again.wait(30) == 12
+    pool.wait_live([0, 1], [0, 1], 45, killed_at)
+    assert again.ended_at < pool.hosts[0].watch.first(lambda view: 2 not in view.live, killed_at)
+    # When it is dropped, the same start is a join.
+    since = pool.start([2])
+    pool.wait_live([0, 1, 2], [0, 1, 2], 30, since)
+
+
 def test_two_hosts_crash_at_once_and_return_at_once(pool_of, measured):
     pool = pool_of(4)
     pool.form()

@@ -6,6 +6,9 @@ import pytest
 
 from rig.host import FENCED, KILLED
 
+#: The times of a pool whose xhad.conf names none.
+DEFAULTS = {"t1": 4, "T1": 30, "t2": 4, "T2": 30, "Wh": 30, "Ws": 45, "Tboot": 90, "Tenable": 90}
+
 #: groups, survivors, why
 CUTS = [
     ([[0, 1], [2]], [0, 1], "2|1: the larger side survives"),
@@ -77,6 +80,43 @@ def test_a_short_cut_costs_nothing(pool_of):
         for host in pool.hosts:
             assert host.running and host.watch.now.live == (0, 1, 2)
         time.sleep(0.2)
+
+
+def test_a_cut_that_heals_while_the_fault_handler_runs_costs_the_host_that_was_cut_off(
+        pool_of, measured):
+    """1.3 T1.  The original fences it 6 s after the network has healed, and so do we: by then
+    both sides have begun.  (Spec 13 would let it live.)
+    """
+    pool = pool_of(3)
+    pool.form()
+    pool.network.part([0, 1], [2])
+    time.sleep(6.5)
+    pool.network.heal()
+    healed_at = time.monotonic()
+    assert pool.hosts[2].daemon.wait(30) == FENCED
+    measured("cut of 1.3 T1: from its end to the fence",
+             pool.hosts[2].daemon.ended_at - healed_at)
+    dropped_at = pool.wait_live([0, 1], [0, 1], 45, healed_at)
+    assert pool.hosts[2].daemon.ended_at < dropped_at
+    assert pool.hosts[0].running and pool.hosts[1].running
+    since = pool.start([2])
+    pool.wait_live([0, 1, 2], [0, 1, 2], 60, since)
+
+
+def test_a_cut_at_the_default_times(pool_of, measured):
+    """The original's survivors have their liveset after 114 s, and its loser is dead at 61 s:
+    today ours too, but for seconds.  (Spec 13 has other goals.)
+    """
+    pool = pool_of(3, **DEFAULTS)
+    pool.form()
+    pool.network.part([0, 1], [2])
+    cut_at = time.monotonic()
+    assert pool.hosts[2].daemon.wait(90) == FENCED
+    measured("T = 30: cut 2|1 to the loser's fence", pool.hosts[2].daemon.ended_at - cut_at)
+    dropped_at = pool.wait_live([0, 1], [0, 1], 90, cut_at)
+    measured("T = 30: cut 2|1 to the survivors' liveset", dropped_at - cut_at)
+    assert pool.hosts[2].daemon.ended_at < dropped_at
+    assert pool.hosts[0].running and pool.hosts[1].running
 
 
 def test_user_watchdogs_end_the_loser(pool_of):

@@ -60,16 +60,21 @@ def test_a_host_that_comes_late_is_waited_for(pool_of):
 MODES = [
     ("/run/xha/control", 0o600, "who may connect may disarm fencing"),
     ("/run/xha/watchdog.json", 0o644, "says which timers guard this host; only root writes it"),
+    ("/run/xhad.lock", 0o644, "who holds it is the daemon"),
+    ("/run/xhad.weight", 0o644, "the original's cannot be read by those who should"),
     ("/var/log/xha.log", 0o644, "may be read by all, at most; only root writes"),
+    ("/var/lib/xha/recorder", 0o644, "as the log"),
 ]
 
 
 def test_files_are_not_open_to_the_world(pool_of):
     pool = pool_of(1, watchdog="USER")
     pool.form()
+    pool.hosts[0].must("set-host-weight", "vms", "3")
     for place, most, why in MODES:
         mode = stat.S_IMODE(os.stat(pool.hosts[0].path(place)).st_mode)
         assert mode & ~most == 0, "{}: {:o}; {}".format(place, mode, why)
+        assert mode & 0o600 == 0o600, "{}: {:o}".format(place, mode)
 
 
 def test_a_pool_that_was_never_initialised_is_refused(pool_of):

@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from rig.host import FENCED, KILLED
 from rig.stateformat import ACTIVE, INVALID, excluded, pool_state
 
@@ -142,18 +144,20 @@ def test_a_pool_that_was_switched_off_whole_starts_again(pool_of, measured):
              pool.wait_live([0, 1, 2], [0, 1, 2], 60, since) - since)
 
 
-def test_a_daemon_paused_for_less_than_its_timeout_harms_nobody(pool_of):
+@pytest.mark.parametrize("count", [3, 8])
+def test_a_daemon_paused_for_less_than_its_timeout_harms_nobody(pool_of, count):
     """The original's staller wakes up, finds all others silent and has healthy hosts fenced."""
-    pool = pool_of(3)
+    pool = pool_of(count)
     pool.form()
     paused = pool.hosts[1].daemon
     paused.signal(signal.SIGSTOP)
     time.sleep(4.0)
     awake_at = paused.signal(signal.SIGCONT)
+    others = [host for host in pool.hosts if host.index != 1]
     while time.monotonic() < awake_at + 25:
-        assert pool.hosts[0].running and pool.hosts[2].running
+        assert all(host.running for host in others)
         time.sleep(0.2)
-    for host in (0, 2):
-        assert {0, 2} <= set(pool.hosts[host].view.live)
+    for host in others:
+        assert {other.index for other in others} <= set(host.view.live)
     if not paused.running:
         assert paused.status == FENCED

@@ -80,6 +80,8 @@ def test_a_disk_that_takes_a_second_for_each_access_is_borne(pool_of):
             assert host.running and host.watch.now.live == (0, 1, 2)
             assert not host.watch.now.sr2
         time.sleep(0.2)
+    for host in pool.hosts:
+        assert "[statefile-slow]" in host.log()
 
 
 def test_the_damaged_record_of_a_host_that_is_down_is_repaired(pool_of, measured):
