@@ -6,13 +6,19 @@ a cut of both ways is two of them.  A one-way cut drops datagrams alone, and
 lets the other way live.
 """
 
+import os
 import random
 import socket
 import struct
+import subprocess
+import sys
 import threading
-from typing import List, NamedTuple, Sequence, Set, Tuple
+from typing import Any, List, NamedTuple, Sequence, Set, Tuple, cast
 
 from rig.namespaces import Door
+
+#: The folder that holds the package ``rig``.
+HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 UDP_PORT = 694
 
@@ -122,6 +128,10 @@ class Network:
                     wire.send(frame)
         self._door.do(send)
 
+    def flood(self, source: str, host: int, datagrams: List[bytes]) -> "Flood":
+        """Begin to send these in turn to a host, from any address, as fast as can be."""
+        return Flood(self._door, host, [_frame(source, host, payload) for payload in datagrams])
+
 
 def _frame(source: str, host: int, payload: bytes) -> bytes:
     """An Ethernet frame with a UDP datagram over IPv4; the UDP checksum is left out (0)."""
@@ -136,6 +146,25 @@ def _frame(source: str, host: int, payload: bytes) -> bytes:
     ethernet = (bytes.fromhex(hardware_address(host).replace(":", ""))
                 + bytes.fromhex("029900000100") + struct.pack("!H", 0x0800))
     return ethernet + header + udp
+
+
+class Flood:
+    """A process that floods a host, until ``stop``; it ends with the pool at the latest."""
+
+    def __init__(self, door: Door, host: int, frames: List[bytes]) -> None:
+        """Begin."""
+        self._process = door.popen(
+            [sys.executable, "-m", "rig.flood", "p{}".format(host)], cwd=HOME,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        questions = cast(Any, self._process.stdin)
+        questions.write(b"".join(frame.hex().encode() + b"\n" for frame in frames) + b"\n")
+        questions.flush()
+
+    def stop(self) -> float:
+        """End it; gives how many datagrams a second it sent."""
+        out, _ = self._process.communicate(timeout=30)
+        sent, _, seconds = out.split()
+        return int(sent) / float(seconds)
 
 
 class Capture:
