@@ -212,7 +212,9 @@ def _measure_text(fields: Dict[str, Any]) -> str:
                          .format(host, catalogue.phrase(heard), _ms(silence_ms), _ms(heard_ms),
                                  _ms(record_ms)))
     for name, words in (("reading_age_ms", "State-File read {} ago"),
-                        ("turn_ms_max", "longest turn of the daemon {}")):
+                        ("turn_ms_max", "longest turn of the daemon {}"),
+                        ("heartbeat_timer_ms_max", "heartbeat watchdog used {} at most"),
+                        ("statefile_timer_ms_max", "State-File watchdog used {} at most")):
         if name in fields:
             parts.append(words.format(_ms(fields[name])))
     return "In {}: {}".format(_ms(fields.get("span_ms")), "; ".join(parts))

@@ -184,16 +184,20 @@ class Margins:
                 self._gaps.append((self._heard_by + host, before_ms - last_ms, before_ms, 0))
         self._deaf_ms[host] = 0
 
-    def timer(self, watchdog: Watchdog, issued_ms: int, now_ms: int) -> None:
-        """A timer was moved, for a proof that was issued then."""
-        self._sign(_HEARTBEAT_TIMER if watchdog is Watchdog.HEARTBEAT else _STATEFILE_TIMER,
-                   now_ms, issued_ms)
+    def timer(self, watchdog: Watchdog, issued_ms: int, now_ms: int) -> int:
+        """A timer was moved, for a proof that was issued then; what of it had been used up."""
+        return self._sign(
+            _HEARTBEAT_TIMER if watchdog is Watchdog.HEARTBEAT else _STATEFILE_TIMER,
+            now_ms, issued_ms)
 
-    def _sign(self, slot: int, now_ms: int, next_ms: int) -> None:
+    def _sign(self, slot: int, now_ms: int, next_ms: int) -> int:
         """A sign came on an own path; the next gap is counted from ``next_ms``."""
         before_ms, self._sign_ms[slot] = self._sign_ms[slot], next_ms
-        if before_ms != NEVER and now_ms - before_ms > self._heed_ms[slot]:
+        if before_ms == NEVER:
+            return NEVER
+        if now_ms - before_ms > self._heed_ms[slot]:
             self._gaps.append((slot, before_ms, now_ms, 0))
+        return now_ms - before_ms
 
     def access(self, kind: str, own: bool, issued_ms: int, completed_ms: int, error: str) -> None:
         """An access to the State-File ended.  ``own``: it concerns my own record."""

@@ -12,8 +12,8 @@ here decides anything, and the core does not know of it.
 *Measurements* are of spans of ``SPAN_MS``: of each host how many heartbeats
 were believed, the longest silence between two, and how old the last one and
 the last advance of its record are; of the State-File how many reads and
-writes ended, how long the longest took, how many failed; and the longest turn
-of the loop.  A host that is reset loses the measurements of the span that has
+writes ended, how long the longest took, how many failed; the longest turn of
+the loop; and what each watchdog timer had used up at most when it was moved.  A host that is reset loses the measurements of the span that has
 not ended, and they are the ones that matter: so while anything takes more
 than half of its time-out, a span is ``CLOSE_MS``.
 
@@ -81,6 +81,7 @@ class Observer:
         # How many ended, the longest, ms, and how many failed.
         self._accesses = {"read": [0, NEVER, 0], "write": [0, NEVER, 0], "replace": [0, NEVER, 0]}
         self._turn_ms_max = 0
+        self._timer_ms = {Watchdog.HEARTBEAT: NEVER, Watchdog.STATEFILE: NEVER}
 
     def datagram(self, source: str) -> None:
         """A datagram from that address was taken in; it was believed, or not."""
@@ -110,7 +111,10 @@ class Observer:
 
     def timer(self, watchdog: Watchdog, expires_at_ms: int, now_ms: int) -> None:
         """A timer was moved."""
-        self._margins.timer(watchdog, expires_at_ms - self._watchdog_ms[watchdog], now_ms)
+        used_ms = self._margins.timer(
+            watchdog, expires_at_ms - self._watchdog_ms[watchdog], now_ms)
+        if used_ms > self._timer_ms[watchdog]:
+            self._timer_ms[watchdog] = used_ms
 
     def complete(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot of the core, with the margins."""
@@ -161,7 +165,9 @@ class Observer:
             "record_age_ms": [_age(now_ms, peer.advanced_at_ms) for peer in view.peers],
             "reading_age_ms": _age(now_ms, view.reading_completed_at_ms),
             "reads": self._accesses["read"], "writes": self._accesses["write"],
-            "repairs": self._accesses["replace"], "turn_ms_max": self._turn_ms_max})
+            "repairs": self._accesses["replace"], "turn_ms_max": self._turn_ms_max,
+            "heartbeat_timer_ms_max": self._timer_ms[Watchdog.HEARTBEAT],
+            "statefile_timer_ms_max": self._timer_ms[Watchdog.STATEFILE]})
         self._begin(now_ms)
 
     def _is_close(self, now_ms: int) -> bool:

@@ -56,6 +56,9 @@ WORDS = [
      "last - ago, record 12 ms ago; host 1: 5 heartbeats, silent 2010 ms at most, last 300 ms "
      "ago, record 400 ms ago; State-File read 20 ms ago; longest turn of the daemon 7 ms",
      "measurements"),
+    (measure(1, span_ms=1, turn_ms_max=0, heartbeat_timer_ms_max=2800, statefile_timer_ms_max=-1),
+     "In 1 ms: longest turn of the daemon 0 ms; heartbeat watchdog used 2800 ms at most; "
+     "State-File watchdog used - at most", "the timers"),
     (measure(1, span_ms="?", heartbeats=7, reads=(1,)), "In ? ms: ", "measurements that are none"),
     (event(1, "config-warning", "warning", text="caf\u00e9\n\x1b[31m"),
      "caf\\xe9\\n\\x1b[31m", "bytes that a terminal must not get"),

@@ -104,6 +104,8 @@ def test_at_rest_there_is_one_measurement_in_a_span():
     bench.access("read", 9)
     bench.access("write", 3)
     bench.access("died", 3)
+    for ms in (0, 1000, 2800, 3200):
+        bench.observer.timer(Watchdog.HEARTBEAT, bench.now_ms + ms + 5000, bench.now_ms + ms)
     bench.rest(SPAN_MS - 1000)
     assert bench.notes.measures == []
     bench.rest(500)
@@ -111,7 +113,8 @@ def test_at_rest_there_is_one_measurement_in_a_span():
     assert found == {
         "span_ms": SPAN_MS, "heartbeats": [0, 40, 40], "silence_ms_max": [NEVER, 500, 500],
         "heartbeat_age_ms": [NEVER, 0, 0], "record_age_ms": [0, 0, 0], "reading_age_ms": 0,
-        "reads": [2, 9, 0], "writes": [1, 3, 0], "repairs": [0, NEVER, 0], "turn_ms_max": 0}
+        "reads": [2, 9, 0], "writes": [1, 3, 0], "repairs": [0, NEVER, 0], "turn_ms_max": 0,
+        "heartbeat_timer_ms_max": 1800, "statefile_timer_ms_max": NEVER}
     bench.rest(SPAN_MS)
     assert bench.notes.measures[1]["reads"] == [0, NEVER, 0], "each span begins anew"
     assert len(bench.notes.measures) == 2
