@@ -7,7 +7,7 @@ from typing import Any, Dict, Tuple
 
 #: By command: the docopt text without the common options, as in ``usage``.
 TEXTS = {
-    "hold": """Let the toolstack be restarted or upgraded: what would reset this host is held a while.
+    "hold": """Let the toolstack be restarted or upgraded: its health is not checked for a while.
 
 Usage: xha.pyz hold [options]
        xha.pyz hold xapi (DURATION | --end) [options]

@@ -33,7 +33,8 @@ expects:
 
 *Nobody is blamed for another's fault.*  While this daemon did not run, it was
 deaf: that part is taken out of the silence of others, as ``stall`` does, and is
-the loop's own approach.  Likewise a long gap between my own readings is not
+the loop's own approach; and if another did not hear this host meanwhile, that
+is why.  Likewise a long gap between my own readings is not
 the silence of those whose records I could not see.  Durations that a peer
 publishes are its own; no two clocks are compared.
 
@@ -273,14 +274,16 @@ class Margins:
 
     def _cause(self, slot: int, began_ms: int, used_ms: int) -> Tuple[str, int]:
         """What was slow in a gap: the longest thing known that ended in it."""
-        if slot >= len(OWN):
+        if self._heard <= slot < self._heard_by or slot >= self._record:
             return "silence", used_ms
-        kinds = ("turn", "pause") if slot in (_LOOP, _HEARTBEAT_TIMER) else (
-            "write", "read", "turn", "pause")
+        kinds = ("write", "read", "turn", "pause") if (
+            slot in (_STATEFILE_TIMER, _WRITE, _READ)) else ("turn", "pause")
         found = sorted((self._slow[kind][0], kind) for kind in kinds
                        if kind in self._slow and self._slow[kind][1] > began_ms)
         if found and 4 * found[-1][0] >= used_ms:
             return found[-1][1], found[-1][0]
+        if slot >= len(OWN):
+            return "silence", used_ms
         if slot in (_STATEFILE_TIMER, _WRITE, _READ) and (
                 self._slow.get("error", (0, NEVER))[1] > began_ms):
             return "error", NEVER

@@ -13,7 +13,7 @@ late; heartbeats heard; heartbeats sent; records.  The first one of a subject is
 said after ``SETTLE_MS``, so that all hosts behind one switch, and all paths that
 one hung disk made late, are one message.  Then that subject is silent for
 ``REST_MS``, and what came meanwhile is one message, with the worst and the
-count.  So a subject says six in an hour at most, also of a disk that is slow
+count; so is a part of one that was said, if it was worse.  So a subject says six in an hour at most, also of a disk that is slow
 for hours; of all subjects there are at most thirty.
 """
 
@@ -39,19 +39,24 @@ _NONE = Approach(used_ms=0, wall_ms=0, slow="", slow_ms=NEVER)
 class _Subject:
     """Near misses of one subject that were not said yet."""
 
-    __slots__ = ("said_ms", "until_ms", "since_ms", "worst", "path", "host", "hosts", "count")
+    __slots__ = ("said_ms", "said_part", "until_ms", "since_ms", "worst", "part", "path", "host",
+                 "hosts", "count")
 
     def __init__(self) -> None:
+        # When this subject spoke last, and of what part of a time-out, in thousandths.
         self.said_ms = NEVER
+        self.said_part = 0
         # The end of the last one.
         self.until_ms = NEVER
         self.clear()
 
     def clear(self) -> None:
         """There are none."""
-        # When the first of them ended; the worst, its path, its host; all hosts; how many.
+        # When the first of them ended; the worst, what part of its time-out it was, its path,
+        # its host; all hosts; how many.
         self.since_ms = NEVER
         self.worst = _NONE
+        self.part = NEVER
         self.path = ""
         self.host = NEVER
         self.hosts = EMPTY
@@ -61,7 +66,7 @@ class _Subject:
 class NearMisses:
     """The near misses of one host."""
 
-    __slots__ = ("counts", "_limits_ms", "_device", "_subjects", "_until_ms")
+    __slots__ = ("counts", "_limits_ms", "_device", "_subjects", "_until_ms", "_waiting")
 
     def __init__(self, limits_ms: Dict[str, int], device: str) -> None:
         """``limits_ms``: the time-out of each path.  ``device``: the State-File, for people."""
@@ -72,6 +77,8 @@ class NearMisses:
         self._subjects = {name: _Subject() for name in sorted(set(_SUBJECTS.values()))}
         # Of each path and host the end of the last one.
         self._until_ms = {}  # type: Dict[Tuple[str, int], int]
+        # Something may be waiting to be said: each second asks, and mostly nothing is.
+        self._waiting = False
 
     def add(self, path: str, host: int, approach: Approach, began_ms: int, ended_ms: int) -> None:
         """An approach was a near miss."""
@@ -83,17 +90,20 @@ class NearMisses:
         another = began_ms >= subject.until_ms
         lasts = not subject.count and self._may_speak(subject, ended_ms)
         subject.until_ms = max(subject.until_ms, ended_ms)
+        part = approach.used_ms * 1000 // self._limits_ms[path]
         if another or lasts:
             subject.count += 1
         elif not subject.count:
-            return      # A part of one that was said.
+            if part <= subject.said_part:
+                return      # A part of one that was said.
+            subject.count = 1
+        self._waiting = True
         if subject.since_ms == NEVER:
             subject.since_ms = ended_ms
         if host != NEVER:
             subject.hosts = subject.hosts.plus(host)
-        if subject.worst is _NONE or (approach.used_ms * self._limits_ms[subject.path]
-                                      > subject.worst.used_ms * self._limits_ms[path]):
-            subject.worst, subject.path, subject.host = approach, path, host
+        if part > subject.part:
+            subject.worst, subject.part, subject.path, subject.host = approach, part, path, host
 
     def forget(self, paths: Iterable[str]) -> None:
         """What was not said yet of these paths' subjects is not to be said."""
@@ -102,9 +112,13 @@ class NearMisses:
 
     def due(self, now_ms: int) -> Tuple[Log, ...]:
         """What is to be said now."""
-        return tuple(self._say(subject, now_ms) for subject in self._subjects.values()
+        if not self._waiting:
+            return ()
+        said = tuple(self._say(subject, now_ms) for subject in self._subjects.values()
                      if subject.count and now_ms - subject.since_ms >= SETTLE_MS
                      and self._may_speak(subject, now_ms))
+        self._waiting = any(subject.count for subject in self._subjects.values())
+        return said
 
     @staticmethod
     def _may_speak(subject: _Subject, now_ms: int) -> bool:
@@ -119,6 +133,6 @@ class NearMisses:
         said = log("near-miss", path=subject.path, what=what, ms=worst.used_ms,
                    limit_ms=self._limits_ms[subject.path], slow=slow_words(worst, self._device),
                    count=subject.count)
+        subject.said_ms, subject.said_part = now_ms, subject.part
         subject.clear()
-        subject.said_ms = now_ms
         return said

@@ -209,6 +209,17 @@ def test_a_daemon_that_did_not_run_blames_no_peer(happens):
     assert bench.used("heard", 1) <= 1000
 
 
+def test_that_another_did_not_hear_a_daemon_that_did_not_run_is_its_own_near_miss():
+    bench = Bench()
+    bench.pause(3000)
+    bench.said_ms = {1: 3300, 2: 3300}
+    bench.run(1000)
+    bench.said_ms.clear()
+    (path, _, _, slow, count), = bench.told()
+    assert (path, slow, count) == ("statefile-write", "the daemon was not run for 3.0 s", 1)
+    assert bench.margin("heard-by", 1).start.slow == "pause"
+
+
 def test_a_peer_that_was_silent_before_a_pause_is_blamed_for_that_part():
     bench = Bench()
     bench.silent.add(1)
@@ -374,6 +385,18 @@ def test_after_the_silence_the_worst_of_what_was_held_back_is_said():
     bench.run(REST_MS)
     assert bench.told() == [
         ("heard", 5000, "heartbeats from host 2", "nothing came meanwhile", 3)]
+
+
+def test_a_part_of_one_that_was_said_is_said_in_its_turn_if_it_was_worse():
+    bench = Bench()
+    bench.write_takes_ms = 2600
+    bench.run(SETTLE_MS + 4000)
+    bench.write_takes_ms = 3600
+    bench.run(1000)
+    bench.write_takes_ms = 10
+    assert [(row[1], row[4]) for row in bench.told()] == [(3600, 1)]
+    bench.run(REST_MS)
+    assert [(row[1], row[4]) for row in bench.told()] == [(4600, 1)]
 
 
 # Windows and clocks
