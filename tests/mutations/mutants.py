@@ -291,6 +291,22 @@ _mutant("disarmed-host-drops", "a host that nothing resets puts others out",
         ("faulthandling", "        return view.liveset - view.proposed if view.armed else EMPTY",
          "        return view.liveset - view.proposed"))
 
+_mutant("arms-itself-again", "a disarmed host is armed when its term is over and all looks well",
+        ("fencing", "            view.log(\"still-disarmed\", since=holdterm.in_words("
+         "now_ms - view.disarm_until_ms))\n",
+         "            if view.phase is Phase.STARTED and view.sees(view.liveset):\n"
+         "                self._closed = False\n"
+         "                self._expires_at_ms = dict.fromkeys(Watchdog, NEVER)\n"
+         "                view.fencing = FencingMode.ARMED\n"
+         "                view.emit(actions.RecordArmed())\n"
+         "                view.burst()\n"))
+_mutant("armed-in-words-alone", "and its timers stay closed",
+        ("fencing", "            view.log(\"still-disarmed\", since=holdterm.in_words("
+         "now_ms - view.disarm_until_ms))\n",
+         "            view.fencing = FencingMode.ARMED\n"
+         "            view.emit(actions.RecordArmed())\n"
+         "            view.burst()\n"))
+
 # ---- who is let in
 
 _mutant("let-in-unseen-on-the-disk", "a host is let in that was not seen on the State-File",
