@@ -24,7 +24,6 @@ Source: spec 4 (last paragraph), spec 6 (exit codes), spec 7, spec 8
 """
 
 import os
-import random
 import select
 import signal
 import sys
@@ -68,6 +67,12 @@ TRACEBACK_LINES = 40
 COLLECT_MS = 60000
 
 SOFTWARE = "xha " + __version__
+
+
+def _offset_ms() -> int:
+    """At random; not by ``random``, which has OpenSSL with it on CPython 3.6."""
+    most = timing.CYCLE_OFFSET_MS
+    return int.from_bytes(os.urandom(4), "little") % (2 * most + 1) - most
 
 
 def now_ms() -> int:
@@ -173,8 +178,7 @@ class _Daemon(World):
         self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
-            weight=self._health.first_weight(), offset_ms=lambda: random.randint(
-                -timing.CYCLE_OFFSET_MS, timing.CYCLE_OFFSET_MS))
+            weight=self._health.first_weight(), offset_ms=_offset_ms)
         self._node = Node(settings, self._core, self)
         self._observer = Observer(recorder, common, self._core.view, local.statefile)
         self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -68,15 +68,14 @@ All integers are little-endian.  Source: spec 4.
 """
 
 import functools
-import hashlib
-import hmac
 import struct
 from typing import Optional, Tuple
 
-from xha import sealformat
+from xha import keyedhash, sealformat
 from xha.crc import crc32c
 from xha.errors import FormatError
 from xha.hostset import MAX_HOSTS, HostSet
+from xha.keyedhash import Keyed
 from xha.published import NEVER, Heartbeat, HeartbeatSeal, Phase, Proof
 from xha.sealformat import AGE_MS_MAX, is_uuid, pack_ages, unpack_ages
 
@@ -100,7 +99,7 @@ _NO_HOLDS = (0, 0)
 _BY_CRC = 1
 _BY_KEY = 2
 _CRC = struct.Struct("<I")
-_PROOF_BYTES = {_BY_CRC: _CRC.size, _BY_KEY: hashlib.sha256().digest_size}
+_PROOF_BYTES = {_BY_CRC: _CRC.size, _BY_KEY: keyedhash.DIGEST_BYTES}
 
 
 class DatagramError(FormatError):
@@ -225,7 +224,7 @@ def _decode_seal(data: bytes, key: Optional[bytes]) -> Tuple[Optional[HeartbeatS
     if count > MAX_HOSTS or end < _MARKS_AT + _MARKS[count].size:
         return None, Proof.BROKEN
     holds_at = _MARKS_AT + _MARKS[count].size
-    if not hmac.compare_digest(_prove(data[:end], kind, key), data[end:]):
+    if not keyedhash.equal(_prove(data[:end], kind, key), data[end:]):
         return None, Proof.BROKEN
     xapi_held_s, disarm_term_s = (_HOLDS.unpack_from(data, holds_at)
                                   if end >= holds_at + _HOLDS.size else _NO_HOLDS)
@@ -242,13 +241,11 @@ def _prove(data: bytes, kind: int, key: Optional[bytes]) -> bytes:
     if kind == _BY_CRC:
         return _CRC.pack(crc32c(data))
     assert key is not None
-    proof = _keyed(key).copy()
-    proof.update(data)
-    return proof.digest()
+    return _keyed(key).prove(data)
 
 
 @functools.lru_cache(2)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """The HMAC of nothing yet under a key: its first step is the same for all datagrams."""
+def _keyed(key: bytes) -> Keyed:
+    """A key's first step is the same for all datagrams."""
     assert len(key) == 32
-    return hmac.new(key, digestmod=hashlib.sha256)
+    return Keyed(key)

@@ -23,7 +23,8 @@ PLANS = {"installplan"}
 HEALTH = {"xapihealth", "bondhealth", "margin", "marginwords", "nearmiss", "closest"}
 ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgehost",
           "judgenetwork", "judgedisk", "judgepool"}
-FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat", "recorderformat"}
+FORMATS = {"crc", "keyedhash", "sealformat", "hbformat", "sfformat", "ctlformat",
+           "recorderformat"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",

@@ -1,0 +1,59 @@
+"""HMAC-SHA-256 (RFC 2104) without the library that the standard library's own brings along.
+
+Theory of operation
+===================
+
+``hashlib`` and ``hmac`` load OpenSSL's libcrypto: 4.6 MB of it, which a daemon
+that locks all its memory would keep there for one hash.  Each CPython has a
+SHA-256 of its own beside that, in a small module with a private name, as
+``random`` uses it; where a distribution has left that out, OpenSSL's takes its
+place, and the memory is paid for.
+
+A key's two first blocks are hashed once; a message costs two copies of what
+that left.
+"""
+
+from typing import Any
+
+try:
+    from _sha2 import sha256        # type: ignore[import-not-found]  # CPython 3.12 and newer
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+    except ImportError:
+        from hashlib import sha256
+
+#: Of a proof.
+DIGEST_BYTES = 32
+#: Of SHA-256; a longer key would have to be hashed first.
+_BLOCK_BYTES = 64
+
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+class Keyed:
+    """Proves messages under one key."""
+
+    def __init__(self, key: bytes) -> None:
+        """``key``: at most 64 bytes."""
+        assert len(key) <= _BLOCK_BYTES
+        block = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(block.translate(_INNER))  # type: Any
+        self._outer = sha256(block.translate(_OUTER))  # type: Any
+
+    def prove(self, message: bytes) -> bytes:
+        """The proof of a message."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        proof = outer.digest()  # type: bytes
+        return proof
+
+
+def equal(one: bytes, other: bytes) -> bool:
+    """Whether two proofs are equal, in a time that does not tell where they differ."""
+    differs = len(one) ^ len(other)
+    for left, right in zip(one, other):
+        differs |= left ^ right
+    return not differs
