@@ -6,13 +6,15 @@ process waits with it.
 """
 
 import os
-import pickle
 import select
 import signal
 import time
 from typing import Any, Callable, List, Optional, Tuple
 
 from xha.errors import ExitCode, XhaError
+
+#: The answer of a child whose work has no result: a daemon has no memory for ``pickle``.
+_DONE = b"done"
 
 
 def run(work: Callable[[], Any], what: str, bound_s: float) -> Any:
@@ -48,6 +50,9 @@ def run(work: Callable[[], Any], what: str, bound_s: float) -> Any:
     if not answer:
         raise XhaError(ExitCode.INTERNAL_BUG, "{}: the process that accesses it ended without"
                        " an answer".format(what))
+    if answer == _DONE:
+        return None
+    import pickle
     code, result = pickle.loads(answer)
     if code:
         raise XhaError(ExitCode(code), result)
@@ -70,10 +75,17 @@ def _work_and_exit(work: Callable[[], Any], readable: int, writable: int) -> Non
             import traceback
             answer = (int(ExitCode.INTERNAL_BUG), traceback.format_exc())
         with os.fdopen(writable, "wb") as stream:
-            stream.write(pickle.dumps(answer))
+            stream.write(_answer_of(answer))
         code = 0
     finally:
         os._exit(code)
+
+
+def _answer_of(answer: Tuple[int, Any]) -> bytes:
+    if answer == (0, None):
+        return _DONE
+    import pickle
+    return pickle.dumps(answer)
 
 
 def _read_until(readable: int, deadline_s: float) -> Optional[bytes]:

@@ -8,11 +8,11 @@ and cannot be run has not said that the host is licensed.  Source: spec 8,
 
 import os
 import shlex
-import shutil
 from typing import Callable
 
 from xha.child import Job, Work
 from xha.errors import ExitCode, XhaError
+from xha.paths import program_of
 from xha.xapimonitor import Runner
 
 
@@ -26,7 +26,7 @@ def check(command: str, timeout_ms: int, clock_ms: Callable[[], int]) -> None:
         XhaError: IMPROPER_LICENSE.
     """
     program = shlex.split(command)[0]
-    if not (os.path.exists(program) if "/" in program else shutil.which(program)):
+    if not (os.path.exists(program) if "/" in program else program_of(program)):
         return
     ended = Runner({Work.LICENSE: command}, clock_ms).run(
         Job(work=Work.LICENSE, ticket=1, timeout_ms=timeout_ms))

@@ -39,3 +39,15 @@ class Paths:
         self.watchdog_ids = shared + "/xhad.wd.id"
         self.watchdog_record = self.run_dir + "/watchdog.json"
         self.weight = shared + "/xhad.weight"
+
+
+def program_of(name: str) -> str:
+    """The path of the program that a shell would run for ``name``; "" when there is none.
+
+    ``shutil`` has this, too, and two compressors with it, for which a daemon has no memory.
+    """
+    folders = [""] if "/" in name else os.get_exec_path()
+    for path in [os.path.join(folder, name) for folder in folders]:
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return ""

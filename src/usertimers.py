@@ -11,7 +11,6 @@ import json
 import marshal
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +22,7 @@ from typing import Deque, Dict, List, NoReturn, Optional
 from xha import actions, timerrecord, userwatchdog
 from xha.actions import Watchdog
 from xha.errors import ExitCode, XhaError
-from xha.paths import Paths
+from xha.paths import Paths, program_of
 from xha.published import WatchdogMode
 from xha.timerrecord import NO_PROCESS, Process
 from xha.watchdogport import Clock, WatchdogError, Watchdogs
@@ -189,8 +188,8 @@ def _executable(fence_command: str) -> List[str]:
             fence_command, error))
     if not arguments:
         return []
-    found = shutil.which(arguments[0])
-    if found is None:
+    found = program_of(arguments[0])
+    if not found:
         raise XhaError(ExitCode.WATCHDOG_ERROR, "fence command {!r}: there is no executable "
                        "{!r}".format(fence_command, arguments[0]))
     return [os.path.abspath(found)] + arguments[1:]
