@@ -39,8 +39,10 @@ SYSTEM_ERROR = 2
 INVALID_ENVIRONMENT = 16
 
 #: First bytes of a bundle; then CRC-32 of the rest (4 bytes, little-endian); then the rest:
-#: marshal of {module name: (whether a package, marshal of its code)}.
-BUNDLE_MAGIC = b"xhaB"
+#: marshal of {module name: (whether a package, where its code begins and ends)}, and the codes,
+#: each by marshal, counted from the end of that.
+BUNDLE_MAGIC = b"xhaC"
+_HEAD_BYTES = 8
 
 #: Modules that are shared libraries, in the order in which their images are named.
 EXTENSIONS = ("netifaces", "crcmod._crcfunext")
@@ -60,12 +62,15 @@ class Modules:
     def __init__(self, root: str, zipped: "zipimporter", bundle: bytes) -> None:
         self._root = root + "/site-packages/"
         self._zipped = zipped
-        self._codes = _open_bundle(bundle)
+        self._places = _open_bundle(bundle)
+        # One piece: what takes it apart leaves holes in memory when it is packed.
+        self._bundle = bundle
+        self._packed = b""
 
     def find_spec(self, name: str, path: "Any" = None,
                   target: "Any" = None) -> "Optional[ModuleSpec]":
         """The module ``name`` of the bundle, or None when it is not ours."""
-        if name not in self._codes:
+        if name not in self._places:
             return None
         spec = ModuleSpec(name, self, origin=self.get_filename(name),  # type: ignore[arg-type]
                           is_package=self.is_package(name))
@@ -83,12 +88,24 @@ class Modules:
 
     def get_code(self, name: str) -> "CodeType":
         """The code of the module ``name``, which is in the bundle."""
-        code = marshal.loads(self._codes[name][1])  # type: CodeType
+        _, begin, end = self._places[name]
+        bundle = memoryview(self._bundle or _unpacked(self._packed))
+        code = marshal.loads(bundle[begin:end])  # type: CodeType
         return code
+
+    def pack(self) -> None:
+        """Compress the modules that are not imported yet, and forget the others."""
+        import zlib
+        rest, places = bytearray(), {}
+        for name, (is_package, begin, end) in self._places.items():
+            if name not in sys.modules:
+                places[name] = (is_package, len(rest), len(rest) + end - begin)
+                rest += memoryview(self._bundle)[begin:end]
+        self._packed, self._places, self._bundle = zlib.compress(bytes(rest)), places, b""
 
     def is_package(self, name: str) -> bool:
         """Whether ``name`` is a package."""
-        return self._codes[name][0]
+        return self._places[name][0]
 
     def get_filename(self, name: str) -> str:
         """Where the source of ``name`` is in the archive."""
@@ -201,14 +218,32 @@ def _memory_file(name: str) -> int:
     return descriptor
 
 
-def _open_bundle(bundle: bytes) -> "Dict[str, Tuple[bool, bytes]]":
-    """Check a bundle and take it apart.  ValueError: it is not as it was built."""
+def _open_bundle(bundle: bytes) -> "Dict[str, Tuple[bool, int, int]]":
+    """Check a bundle; its modules: whether a package, and where the code is in the bundle.
+
+    Raises:
+        ValueError: it is not as it was built.
+    """
     from binascii import crc32
-    head, body = bundle[:8], memoryview(bundle)[8:]
+    head, body = bundle[:_HEAD_BYTES], memoryview(bundle)[_HEAD_BYTES:]
     if head != BUNDLE_MAGIC + crc32(body).to_bytes(4, "little"):
         raise ValueError("its checksum is wrong")
-    codes = marshal.loads(body)  # type: Dict[str, Tuple[bool, bytes]]
-    return codes
+    places = marshal.loads(body)  # type: Dict[str, Tuple[bool, int, int]]
+    codes = len(bundle) - max(end for _, _, end in places.values())
+    return {name: (is_package, codes + begin, codes + end)
+            for name, (is_package, begin, end) in places.items()}
+
+
+def _unpacked(packed: bytes) -> bytes:
+    from zlib import decompress
+    return decompress(packed)
+
+
+def pack() -> None:
+    """Take less memory, now that what a daemon needs is imported; the rest can still be."""
+    for finder in sys.meta_path:
+        if isinstance(finder, Modules):
+            finder.pack()
 
 
 def prepare(root: str, zip_path: str = "") -> None:

@@ -41,12 +41,14 @@ def main(packages: str, start: str, output: str) -> None:
         sys.exit("bundler: PYTHONHASHSEED must be 0")
     warnings.simplefilter("error")
     tag = str(sys.implementation.cache_tag)
-    codes = {}  # type: Dict[str, Tuple[bool, bytes]]
+    places = {}  # type: Dict[str, Tuple[bool, int, int]]
+    codes = b""
     for name, is_package, inside in sorted(_modules(packages)):
         code = _code(os.path.join(packages, inside), "xha.pyz/" + inside)
-        codes[name] = (is_package, marshal.dumps(code))
+        begin, codes = len(codes), codes + marshal.dumps(code)
+        places[name] = (is_package, begin, len(codes))
     # Version 2 of marshal: the same values give the same bytes, whoever else refers to them.
-    body = marshal.dumps(codes, 2)
+    body = marshal.dumps(places, 2) + codes
     magic = runpy.run_path(start)["BUNDLE_MAGIC"]
     with open(os.path.join(output, tag + ".bundle"), "wb") as stream:
         stream.write(magic + binascii.crc32(body).to_bytes(4, "little") + body)
