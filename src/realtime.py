@@ -11,7 +11,13 @@ Children get normal scheduling back by the kernel itself
 process with threads may not run much.  Threads lose it in the same way, so
 ``raise_priority`` is called after the last thread was started: all threads
 must have one priority, because a thread that is preempted while it holds the
-interpreter's lock holds up all others.  Source: spec 8, real-time hygiene.
+interpreter's lock holds up all others.
+
+Memory that is locked is memory that dom0 lacks.  glibc reserves an arena of 64
+MiB of addresses for each thread, and what is locked is counted by addresses,
+though nothing is behind most of them: with one arena for all threads, the
+daemon's limit and what it shows are what it uses.  They take turns in it, which
+the interpreter's lock has them do anyway.  Source: spec 8, real-time hygiene.
 """
 
 import errno
@@ -19,6 +25,7 @@ import fcntl
 import gc
 import os
 import resource
+import sys
 import threading
 from typing import Sequence, Tuple
 
@@ -39,6 +46,10 @@ _ROOT_CGROUPS = ("/sys/fs/cgroup/cpu/cgroup.procs", "/sys/fs/cgroup/cpu,cpuacct/
 
 _MCL_CURRENT = 1
 _MCL_FUTURE = 2
+#: Parameters of glibc's mallopt, and what they are to be: one arena; free memory at the end
+#: is given back, and large pieces are apart and given back at once, from where glibc begins
+#: with both (it raises these two with each large piece that is freed).
+_MALLOC = ((-8, 1), (-1, 128 * 1024), (-3, 128 * 1024))
 #: Bit of the capability in CapEff.
 _CAP_IPC_LOCK = 14
 
@@ -121,7 +132,7 @@ def _same_file(lock: int, path: str) -> bool:
 
 
 def settle(name: str = PROCESS_NAME) -> None:
-    """What needs no privilege: process group, name, file modes, stacks.  Before any thread."""
+    """What needs no privilege: process group, name, file modes, memory.  Before any thread."""
     try:
         os.setpgid(0, 0)
     except OSError:
@@ -129,11 +140,36 @@ def settle(name: str = PROCESS_NAME) -> None:
         assert os.getpgrp() == os.getpid()
     os.umask(0o077)
     threading.stack_size(STACK_BYTES)
+    spare_memory()
+    pack_archive()
     try:
         with open("/proc/self/comm", "wb") as comm:
             comm.write(name.encode("ascii"))
     except OSError:
         pass  # No /proc: nobody looks for the name either.
+
+
+def spare_memory() -> bool:
+    """Let all threads of this process have one arena of malloc, before there are any.
+
+    Returns: whether that could be asked for.  A C library without this call has no arenas.
+    """
+    try:
+        import ctypes
+        mallopt = ctypes.CDLL(None).mallopt
+    except (ImportError, OSError, AttributeError):
+        return False
+    return all([mallopt(parameter, value) for parameter, value in _MALLOC])
+
+
+def pack_archive() -> None:
+    """Of the archive's modules, keep compressed what is not imported, and the others not at all.
+
+    To be called when what the daemon needs is imported.  Run from its sources there is none.
+    """
+    start_up = sys.modules.get("_xha")
+    if start_up is not None:
+        start_up.pack()
 
 
 def raise_priority(required: bool = False) -> Tuple[Log, ...]:
@@ -190,6 +226,8 @@ def lock_memory(required: bool = False) -> Tuple[Log, ...]:
     except ImportError as error:
         return _missing(privilege, str(error), required)
     libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "malloc_trim"):    # glibc's: give back what the start has left free.
+        libc.malloc_trim(0)
     if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) != 0:
         return _missing(privilege, os.strerror(ctypes.get_errno()), required)
     return ()

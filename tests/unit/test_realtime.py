@@ -1,11 +1,13 @@
 """The process hygiene, each part tried in a child so that the tests' own process keeps none."""
 
+import ctypes
 import gc
 import json
 import os
 import resource
 import stat
 import sys
+import threading
 import traceback
 
 import pytest
@@ -250,6 +252,55 @@ def lock():
 def test_either_all_memory_is_locked_or_it_is_said_that_it_is_not():
     said, kib = in_child(lock)
     assert (kib > 1000) is (not said)
+
+
+def reserved_kib(spare):
+    """What five threads that allocate reserve of addresses, with and without sparing."""
+    if spare:
+        assert realtime.spare_memory()
+    threading.stack_size(realtime.STACK_BYTES)
+    begun, ended = threading.Barrier(6), threading.Event()
+
+    def work():
+        kept = bytearray(4000)
+        begun.wait()
+        ended.wait()
+        return kept
+    before = size_kib()
+    for _ in range(5):
+        threading.Thread(target=work, daemon=True).start()
+    begun.wait()
+    return size_kib() - before
+
+
+def size_kib():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmSize:"))
+
+
+def test_threads_reserve_no_memory_but_their_stacks():
+    """glibc would give each an arena of 64 MiB, all of which counts as locked."""
+    stacks_kib = 5 * (realtime.STACK_BYTES // 1024 + 8)
+    assert in_child(reserved_kib, False) > 65536, "else this test shows nothing"
+    assert in_child(reserved_kib, True) < stacks_kib + 1024
+
+
+def without_mallopt():
+    class Library:
+        def __init__(self, *arguments, **options):
+            pass
+    ctypes.CDLL = Library
+    return realtime.spare_memory()
+
+
+def without_ctypes():
+    sys.modules["ctypes"] = None
+    return realtime.spare_memory()
+
+
+def test_a_c_library_or_a_python_that_cannot_be_asked_to_spare_memory_is_no_matter():
+    assert in_child(without_mallopt) is False
+    assert in_child(without_ctypes) is False
 
 
 def test_memory_is_not_locked_under_a_limit_that_would_fail_later():
