@@ -21,9 +21,9 @@ this process, however that ends.  A reset of the machine takes what the kernel
 has not brought to the disk; so a change is followed by fdatasync, at once if
 the last one was ``SYNC_S`` ago or if it is an error, else when it will be: of
 what happened before the reset, at most ``SYNC_S`` and the time of one sync is
-missing.  The blocks are preallocated and the size is fixed, so a sync writes
-data and, the first time round, the marks that a block is in use.  A fence asks
-for a sync, and gives it what is left of the time that its last words have.
+missing.  All blocks are written and the size is fixed, so a sync writes data
+and nothing else.  A fence asks for a sync, and gives it what is left of the
+time that its last words have.
 
 *Earlier daemons* keep their files, a few of them: see ``recorderdisk``.
 

@@ -5,8 +5,10 @@ Theory of operation
 
 A new daemon begins a new file, ``recorder``; the earlier ones become
 ``recorder.1`` and so on, at most ``KEPT``, about 8 MB in all.  A file is made
-whole, with all its blocks, under another name; only then are the others moved
-on, and it is renamed.  So a full disk costs none of the earlier files, and a
+whole under another name, and all its blocks are written, so that a later sync
+of a record is the write of one block and never a commit of the file system's
+journal, which may have to wait for what others write; only then are the others
+moved on, and it is renamed.  So a full disk costs none of the earlier files, and a
 crash between two renames leaves a gap in the numbers, which means nothing.
 
 xapi tries a failed start again and again.  Where there is no room, the oldest
@@ -30,6 +32,8 @@ NAME = "recorder"
 KEPT = 4
 
 _HEADERS_BYTES = 2 * HEADER_SLOTS * SLOT_BYTES
+#: A file is filled in pieces of this size.
+_PIECE_BYTES = 64 * 1024
 
 
 class Disk:
@@ -47,7 +51,10 @@ class Disk:
         try:
             os.posix_fallocate(fd, 0, header.file_bytes)
             copy = recorderformat.encode_header(header)
-            os.pwrite(fd, copy + copy, 0)
+            _write(fd, 0, copy + copy)
+            # A block that was only reserved would be marked as in use by its first write.
+            for offset in range(len(copy + copy), header.file_bytes, _PIECE_BYTES):
+                _write(fd, offset, bytes(min(_PIECE_BYTES, header.file_bytes - offset)))
             os.fsync(fd)
             _make_room(path)
             os.rename(begun, path)
@@ -60,9 +67,7 @@ class Disk:
 
     def write(self, fd: int, offset: int, data: bytes) -> None:
         """Write all of ``data`` there."""
-        while data:
-            written = os.pwrite(fd, data, offset)
-            data, offset = data[written:], offset + written
+        _write(fd, offset, data)
 
     def sync(self, fd: int) -> None:
         """Bring it to where a reset cannot take it."""
@@ -72,6 +77,12 @@ class Disk:
         """Write the second copy of the header anew; the first stays whole meanwhile."""
         self.write(fd, _HEADERS_BYTES // 2,
                    recorderformat.encode_header(header._replace(online=True)))
+
+
+def _write(fd: int, offset: int, data: bytes) -> None:
+    while data:
+        written = os.pwrite(fd, data, offset)
+        data, offset = data[written:], offset + written
 
 
 def numbered(path: str, number: int) -> str:

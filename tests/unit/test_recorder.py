@@ -137,6 +137,14 @@ def test_the_file_is_root_s_alone_and_keeps_its_size(desk):
     assert (after.st_size, after.st_ino) == (before.st_size, before.st_ino)
 
 
+def test_every_block_of_the_file_is_written_before_the_first_record(desk):
+    """What is only reserved is a hole to those who ask, and each sync marks a block as in use."""
+    flush(desk.start())
+    with open(desk.path, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        assert os.lseek(stream.fileno(), 0, os.SEEK_HOLE) == size > 1000000
+
+
 def test_what_was_recorded_before_the_start_is_written_too(desk):
     one = desk.make()
     one.note(log("host-online"))
