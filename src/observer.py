@@ -15,15 +15,16 @@ the last advance of its record are; of the State-File how many reads and
 writes ended, how long the longest took, how many failed; the longest turn of
 the loop; and what each watchdog timer had used up at most when it was moved.  A host that is reset loses the measurements of the span that has
 not ended, and they are the ones that matter: so while anything takes more
-than half of its time-out, a span is ``CLOSE_MS``.
+than half of its time-out, a span is ``CLOSE_MS``: with the time that a sync
+takes, the newest is less than a second old when a timer resets the host.
 
 *Margins* (``margin``) are told the same, and of each timer that is moved; the
 near misses that they find are said, and so recorded.
 
 What a turn costs is a comparison of a dozen facts; what a datagram costs, one
-look at one peer; once a second each peer is looked at.  With what the thread
-does it is below 2 % of the daemon's time at rest.  Ages are in ms, -1 is
-"never".  Source: spec 9.
+look at one peer; every few seconds each peer is looked at.  With what the
+thread does it is below 2 % of the daemon's time at rest (tests/e2e/rest.py
+tells).  Ages are in ms, -1 is "never".  Source: spec 9.
 """
 
 import operator
@@ -41,8 +42,10 @@ from xha.statefile import Done
 from xha.view import Peer, View
 
 #: A span of measurements, ms; and one in which something comes close to a time-out.
-SPAN_MS = 20000
-CLOSE_MS = 1000
+SPAN_MS = 60000
+CLOSE_MS = 500
+#: How often it is looked, at rest, whether anything does: in half of the shorter time-out.
+LOOKS = 4
 
 #: The facts of ``View`` whose changes are recorded.
 STATE = ("incarnation", "phase", "fencing", "liveset", "proposed", "heartbeat_domain",
@@ -70,6 +73,9 @@ class Observer:
         # The others in the liveset: nothing is expected of anybody else.
         self._expected = []  # type: List[Peer]
         self._heard_at_ms = [NEVER] * len(common.hosts)
+        # Between two looks at rest, and until the next, ms.
+        self._rest_ms = max(CLOSE_MS, min(self._half_ms) // LOOKS)
+        self._patience_ms = self._rest_ms
         self._begin(NEVER)
 
     def _begin(self, now_ms: int) -> None:
@@ -135,12 +141,14 @@ class Observer:
         self._margins.turn(began_at_ms, now_ms)
         if now_ms - began_at_ms > self._turn_ms_max:
             self._turn_ms_max = now_ms - began_at_ms
-        if now_ms - self._looked_at_ms < CLOSE_MS:
+        if now_ms - self._looked_at_ms < self._patience_ms:
             return ()
         if self._began_at_ms == NEVER:
             self._begin(now_ms)
         self._looked_at_ms = now_ms
-        if now_ms - self._began_at_ms >= SPAN_MS or self._is_close(now_ms):
+        close = self._is_close(now_ms)
+        self._patience_ms = CLOSE_MS if close else self._rest_ms
+        if close or now_ms - self._began_at_ms >= SPAN_MS:
             self._measure(now_ms)
         return self._recorder.news() + self._margins.look(now_ms, int(time.time() * 1000))
 

@@ -107,6 +107,10 @@ class Header(NamedTuple):
         return (2 * HEADER_SLOTS + self.event_slots + self.measure_slots) * SLOT_BYTES
 
 
+#: Made once: ``json.dumps`` would make an encoder for each record.
+_in_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+
+
 @record
 class Entry(NamedTuple):
     """One record of a ring."""
@@ -203,7 +207,7 @@ def encode_entry(entry: Entry) -> bytes:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")
+    return _in_json(value).encode("ascii")
 
 
 def decode_header(data: bytes) -> Header:
