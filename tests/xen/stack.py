@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from dom0 import ARCHIVE, CONFIG, configuration
 from order import Look, Reading, drop, earliest
+from recorded import boot_of
 from xenrig.disk import OK
 from xenrig.host import HostReset
 from xenrig.images import RigError
@@ -163,6 +164,10 @@ class Stacks:
         for index, host in enumerate(self.hosts):
             host.run("mkdir", "-p", CONFIG.rpartition("/")[0])
             host.put(configuration(index, addresses, interface="eth0", **SECONDS), CONFIG)
+
+    def boot_of(self, host):
+        """The boot that a host is on, with all readings of its clock, now and later."""
+        return boot_of(host, self.watches[self.hosts.index(host)].readings)
 
     def end(self):
         """Ask no host for anything more."""

@@ -8,6 +8,7 @@ import re
 import time
 
 from dom0 import ARCHIVE, CONFIG, configuration, lives, script
+from recorded import boot_of, lines_of, mark, require_mark, survived, survived_with_mark
 from xenrig.host import DISK, DISK_BYTES, HostReset
 
 INTERVAL_S, TIMEOUT_S, HEARTBEAT_WATCHDOG_S, STATEFILE_WATCHDOG_S = 2, 10, 10, 15
@@ -53,6 +54,13 @@ def online(host):
     return succeed(host, "pid").strip(), time.monotonic() - began_s
 
 
+def marked(host):
+    """The boot that the host is on, whose flight recorder holds what just happened."""
+    boot = boot_of(host)
+    mark(host, boot)
+    return boot
+
+
 def kill(host, signal, pid):
     """Signal a process of the host; when."""
     killed_s = time.monotonic()
@@ -60,13 +68,17 @@ def kill(host, signal, pid):
     return killed_s
 
 
-def fired_after(host, killed_s, measured, what):
-    """Check that Xen reset the host as the heartbeat watchdog promises; tell the time."""
+def fired_after(host, killed_s, measured, what, dead_s=None):
+    """Check that Xen reset the host as the heartbeat watchdog promises; tell the time.
+
+    ``dead_s``: when the daemon was certainly dead, where that is not ``killed_s``.
+    """
     seen = host.wait_reset(killed_s, 90)
     assert seen.fired_s is not None, seen
     measured(what + ": Xen fires", seen.fired_s - killed_s)
     measured("... and the machine is reset after", seen.reset_s - seen.fired_s)
-    assert EARLIEST_S < seen.fired_s - killed_s < HEARTBEAT_WATCHDOG_S + SLACK_S
+    assert EARLIEST_S < seen.fired_s - killed_s
+    assert seen.fired_s - (dead_s or killed_s) < HEARTBEAT_WATCHDOG_S + SLACK_S
 
 
 def test_an_armed_host_that_works_stays_up_and_stops_in_peace_when_disarmed(host, measured):
@@ -84,25 +96,35 @@ def test_an_armed_host_that_works_stays_up_and_stops_in_peace_when_disarmed(host
 
 def test_a_daemon_that_is_killed_takes_its_host_with_it(host, measured):
     pid, _ = online(host)
-    fired_after(host, kill(host, "9", pid), measured, "kill -9 of the daemon")
+    boot = marked(host)
+    killed_s = kill(host, "9", pid)
+    fired_after(host, killed_s, measured, "kill -9 of the daemon")
+    survived_with_mark(host, boot, killed_s, measured)
 
 
 def test_a_daemon_that_hangs_takes_its_host_with_it(host, measured):
     pid, _ = online(host)
-    fired_after(host, kill(host, "STOP", pid), measured, "SIGSTOP of the daemon")
+    boot = marked(host)
+    killed_s = kill(host, "STOP", pid)
+    fired_after(host, killed_s, measured, "SIGSTOP of the daemon")
+    survived_with_mark(host, boot, killed_s, measured)
 
 
 def test_sigterm_to_an_armed_daemon_ends_it_and_the_host_says_so_and_is_reset(host, measured):
     online(host)
+    boot = boot_of(host)
     stopped_s = time.monotonic()
     stopped = xha(host, "stop-daemon")
+    dead_s = time.monotonic()       # the command itself takes its time to start
     assert stopped.code == 0
     assert "will be reset" in stopped.err
-    fired_after(host, stopped_s, measured, "stop-daemon while armed")
+    fired_after(host, stopped_s, measured, "stop-daemon while armed", dead_s)
+    require_mark(lines_of(host, boot), "stop-requested")
 
 
 def test_a_start_beside_armed_timers_is_refused_and_the_host_still_reset(host, measured):
     pid, _ = online(host)
+    boot = marked(host)
     killed_s = kill(host, "9", pid)
     while host.run("kill", "-0", pid).code == 0:
         pass
@@ -113,6 +135,8 @@ def test_a_start_beside_armed_timers_is_refused_and_the_host_still_reset(host, m
     assert "died while this host was armed" in refused.err
     assert "within {} s".format(STATEFILE_WATCHDOG_S) in refused.err
     fired_after(host, killed_s, measured, "kill -9, with a start in between")
+    survived_with_mark(host, boot, killed_s, measured)
+    require_mark(lines_of(host, boot), "start-aborted")
 
 
 def test_cleanup_by_hand_ends_armed_timers_with_a_warning_and_then_a_start_is_good(host):
@@ -155,6 +179,7 @@ def test_a_host_that_loses_the_vote_fences_itself_at_once(host, measured):
     host.spawn(ARCHIVE, "start-daemon", "--health-check=true", *peer, log="/var/log/peer.log")
     succeed(host, "start-daemon", "--enable-faults")
     assert lives(host, HEARTBEAT_WATCHDOG_S + STATEFILE_WATCHDOG_S)
+    boot = boot_of(host)
     cut_s = time.monotonic()
     try:
         succeed(host, "fault", "set", "heartbeat.send.drop=all")
@@ -165,3 +190,4 @@ def test_a_host_that_loses_the_vote_fences_itself_at_once(host, measured):
     measured("cut 1|1 to the loser's reset, T = 10", seen.reset_s - cut_s)
     assert seen.fired_s is None, "a watchdog had to do it: " + seen.text
     assert "rebooting machine" in seen.text
+    survived(host, boot, cut_s, measured)

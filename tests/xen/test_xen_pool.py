@@ -4,7 +4,7 @@ One pool for all: the tests run in this order, and each leaves the pool whole.  
 order is shown in which things happened: first the host ends, then the survivors drop it.
 
 A host that is reset boots, and its boot script starts HA again: so each fence ends with a host
-that joins anew.
+that joins anew, and that still knows what it saw before its reset (``recorded``).
 """
 import tempfile
 import time
@@ -12,6 +12,7 @@ import time
 import pytest
 
 from order import require_end_first
+from recorded import mark, survived, survived_with_mark
 from stack import SECONDS, XAPI_FAILS, XAPI_RESTARTS, Stacks, Watch, files, ha, succeed
 from xenrig.disk import ERROR, HANG, OK
 from xenrig.pool import Pool
@@ -72,7 +73,8 @@ def follow(stacks, victim, since_s, ended_s, what, measured):
 
 
 def fence(stacks, victim, fault, what, measured):
-    """A fault of one host from which it is reset, dropped, and comes back."""
+    """A fault of one host from which it is reset, dropped, and comes back, with its memory."""
+    boot = stacks.boot_of(victim)
     since_s = time.monotonic()
     fault()
     ended_s = ended_by_reset(victim, since_s)
@@ -81,6 +83,7 @@ def fence(stacks, victim, fault, what, measured):
     follow(stacks, victim, since_s, ended_s, what, measured)
     stacks.heal(victim)
     come_back(stacks, since_s, measured)
+    survived(victim, boot, since_s, measured)
     for other in stacks.hosts:
         assert other is victim or other.find("reset", since_s) is None
 
@@ -102,11 +105,15 @@ def test_hosts_that_start_at_once_form_a_pool_and_one_is_master(stacks, formed, 
 
 def test_a_host_without_power_is_dropped_after_its_end_though_it_is_back(stacks, measured):
     """It starts HA again before it is dropped: that life is not taken for the one that ended."""
-    victim, since_s = stacks.hosts[2], time.monotonic()
+    victim = stacks.hosts[2]
+    boot = stacks.boot_of(victim)
+    mark(victim, boot)
+    since_s = time.monotonic()
     ended_s = stacks.pool.power_off(victim)
     stacks.pool.power_on(victim)
     follow(stacks, victim, since_s, ended_s, "power off", measured)
     come_back(stacks, since_s, measured)
+    survived_with_mark(victim, boot, since_s, measured)
 
 
 def test_a_host_whose_cable_is_pulled_is_reset_before_it_is_dropped(stacks, measured):
@@ -174,7 +181,9 @@ def test_hosts_that_lose_the_storage_together_live_on_and_get_it_back(stacks, me
 
 def test_without_storage_the_next_loss_resets_everybody_and_nobody_is_dropped(stacks, measured):
     since_s = time.monotonic()
+    boots = [stacks.boot_of(host) for host in stacks.hosts]
     storage_gone(stacks, ERROR)
+    mark(stacks.hosts[0], boots[0])
     lost_s = time.monotonic()
     stacks.pool.power_off(stacks.hosts[0])
     for host in stacks.hosts[1:]:
@@ -187,6 +196,9 @@ def test_without_storage_the_next_loss_resets_everybody_and_nobody_is_dropped(st
         stacks.heal(host)
     stacks.pool.power_on(stacks.hosts[0])
     come_back(stacks, since_s, measured)
+    survived_with_mark(stacks.hosts[0], boots[0], lost_s, measured)
+    for host, boot in zip(stacks.hosts[1:], boots[1:]):
+        survived(host, boot, since_s, measured)
 
 
 def test_an_invalid_pool_state_ends_ha_everywhere_without_a_reset(stacks):

@@ -292,6 +292,11 @@ class Host:
         """Whether the control domain answers."""
         return self._boot is not None
 
+    @property
+    def boot_id(self):
+        """The kernel's name of the boot that answers; None while none does."""
+        return self._boot
+
     def wait_ready(self):
         """Wait until the control domain answers."""
         with self._changed:
