@@ -9,7 +9,7 @@ Commands:
             must provoke every message of sysloglist
   sim       random stories of a virtual pool: the known seeds, and three minutes of fresh ones
   coverage  which lines and branches of the core no story of the virtual pool reaches (7 minutes)
-  bench     how fast the simulator is
+  bench     how fast the simulator is; what a daemon at rest costs, and its flight recorder (root)
   patch     apply hypervisor_patch/ to Debian's source of Xen (downloaded once, 5 MB)
   archive   build dist/xha.pyz
   e2e       real daemons from the archive, in network namespaces (root)
@@ -125,6 +125,18 @@ def bench(house: House) -> None:
             cwd=ROOT)
 
 
+def rest(house: House) -> None:
+    """What a daemon at rest costs, on each Python that has a budget of memory, and the newest."""
+    if os.geteuid() != 0:
+        red("NOT RUN: what a daemon at rest costs; that needs root, for network namespaces")
+        return
+    machine.install_e2e_programs()
+    for python in house.pythons:
+        if python.version in ("3.6", "3.12") or python is house.newest:
+            run([environments.for_tests(house.newest), "-B",
+                 os.path.join("tests", "e2e", "rest.py"), "--python=" + python.python], cwd=ROOT)
+
+
 def patch(house: House) -> None:
     """The patch for Xen, on the source that it is for."""
     missing = [name for name in xensource.PROGRAMS if shutil.which(name) is None]
@@ -201,8 +213,10 @@ def run_command(command: str, stages: Stages) -> None:
         stages.run("bench", bench, house)
     if command in ("patch", "test"):
         stages.run("patch", patch, house)
-    if command in ("archive", "test", "demo", "e2e", "xen"):
+    if command in ("archive", "test", "demo", "e2e", "xen", "bench"):
         stages.run("archive", build_archive, house)
+    if command == "bench":
+        stages.run("a daemon at rest", rest, house)
     if command == "test":
         stages.run("archive again", build_again, house)
         stages.run("archive on every Python", try_archive, house)
