@@ -42,10 +42,10 @@ from xha.statefile import Done
 from xha.view import Peer, View
 
 #: A span of measurements, ms; and one in which something comes close to a time-out.
-SPAN_MS = 60000
+SPAN_MS = 120000
 CLOSE_MS = 500
 #: How often it is looked, at rest, whether anything does: in half of the shorter time-out.
-LOOKS = 4
+LOOKS = 2
 
 #: The facts of ``View`` whose changes are recorded.
 STATE = ("incarnation", "phase", "fencing", "liveset", "proposed", "heartbeat_domain",

@@ -115,7 +115,7 @@ def test_at_rest_there_is_one_measurement_in_a_span():
     bench.rest(500)
     found, = bench.notes.measures
     assert found == {
-        "span_ms": SPAN_MS, "heartbeats": [0, 120, 120], "silence_ms_max": [NEVER, 500, 500],
+        "span_ms": SPAN_MS, "heartbeats": [0, 240, 240], "silence_ms_max": [NEVER, 500, 500],
         "heartbeat_age_ms": [NEVER, 0, 0], "record_age_ms": [0, 0, 0], "reading_age_ms": 0,
         "reads": [2, 9, 0], "writes": [1, 3, 0], "repairs": [0, NEVER, 0], "turn_ms_max": 0,
         "heartbeat_timer_ms_max": 1800, "statefile_timer_ms_max": NEVER}
@@ -177,8 +177,10 @@ def test_what_comes_close_to_a_time_out_is_measured_twice_in_a_second(trouble):
         assert len(bench.notes.measures) == count - 1, trouble
         bench.turn(1)
         assert len(bench.notes.measures) == count, trouble
+    bench.rest(LOOK_MS)
+    over = len(bench.notes.measures)
     bench.rest(5000)
-    assert len(bench.notes.measures) == 3, "none since it was over"
+    assert over == len(bench.notes.measures) <= 4, "none after the span in which it ended"
 
 
 def used(bench, path, host=-1):
