@@ -93,12 +93,13 @@ class Modules:
         code = marshal.loads(bundle[begin:end])  # type: CodeType
         return code
 
-    def pack(self) -> None:
-        """Compress the modules that are not imported yet, and forget the others."""
+    def pack(self, again: "Tuple[str, ...]" = ()) -> None:
+        """Compress the modules that are not imported yet, and those whose code is wanted
+        ``again``; forget the others."""
         import zlib
         rest, places = bytearray(), {}
         for name, (is_package, begin, end) in self._places.items():
-            if name not in sys.modules:
+            if name not in sys.modules or name in again:
                 places[name] = (is_package, len(rest), len(rest) + end - begin)
                 rest += memoryview(self._bundle)[begin:end]
         self._packed, self._places, self._bundle = zlib.compress(bytes(rest)), places, b""
@@ -239,11 +240,11 @@ def _unpacked(packed: bytes) -> bytes:
     return decompress(packed)
 
 
-def pack() -> None:
+def pack(again: "Tuple[str, ...]" = ()) -> None:
     """Take less memory, now that what a daemon needs is imported; the rest can still be."""
     for finder in sys.meta_path:
         if isinstance(finder, Modules):
-            finder.pack()
+            finder.pack(again)
 
 
 def prepare(root: str, zip_path: str = "") -> None:

@@ -44,6 +44,9 @@ STACK_BYTES = 256 * 1024
 _ROOT_CGROUPS = ("/sys/fs/cgroup/cpu/cgroup.procs", "/sys/fs/cgroup/cpu,cpuacct/cgroup.procs",
                  "/sys/fs/cgroup/cgroup.procs")
 
+#: Modules whose code a daemon asks for though it has imported them: that of the timers' process.
+_CODE_WANTED = ("xha.userwatchdog",)
+
 _MCL_CURRENT = 1
 _MCL_FUTURE = 2
 #: Parameters of glibc's mallopt, and what they are to be: one arena; free memory at the end
@@ -169,7 +172,7 @@ def pack_archive() -> None:
     """
     start_up = sys.modules.get("_xha")
     if start_up is not None:
-        start_up.pack()
+        start_up.pack(_CODE_WANTED)
 
 
 def raise_priority(required: bool = False) -> Tuple[Log, ...]:
