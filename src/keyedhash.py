@@ -15,6 +15,8 @@ that left.
 
 from typing import Any
 
+from _operator import _compare_digest
+
 try:
     from _sha2 import sha256        # type: ignore[import-not-found]  # CPython 3.12 and newer
 except ImportError:
@@ -22,6 +24,10 @@ except ImportError:
         from _sha256 import sha256  # type: ignore[import-not-found]
     except ImportError:
         from hashlib import sha256
+
+#: Whether two proofs are equal, in a time that does not tell where they differ; it is that of
+#: ``hmac``.
+equal = _compare_digest
 
 #: Of a proof.
 DIGEST_BYTES = 32
@@ -50,10 +56,3 @@ class Keyed:
         proof = outer.digest()  # type: bytes
         return proof
 
-
-def equal(one: bytes, other: bytes) -> bool:
-    """Whether two proofs are equal, in a time that does not tell where they differ."""
-    differs = len(one) ^ len(other)
-    for left, right in zip(one, other):
-        differs |= left ^ right
-    return not differs

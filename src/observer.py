@@ -13,10 +13,11 @@ here decides anything, and the core does not know of it.
 were believed, the longest silence between two, and how old the last one and
 the last advance of its record are; of the State-File how many reads and
 writes ended, how long the longest took, how many failed; the longest turn of
-the loop; and what each watchdog timer had used up at most when it was moved.  A host that is reset loses the measurements of the span that has
-not ended, and they are the ones that matter: so while anything takes more
-than half of its time-out, a span is ``CLOSE_MS``: with the time that a sync
-takes, the newest is less than a second old when a timer resets the host.
+the loop; and what each watchdog timer had used up at most when it was moved.
+A host that is reset loses the measurements of the span that has not ended, and
+they are the ones that matter: so while anything takes more than half of its
+time-out, a span is ``CLOSE_MS``: with the time that a sync takes, the newest is
+less than a second old when a timer resets the host.
 
 *Margins* (``margin``) are told the same, and of each timer that is moved; the
 near misses that they find are said, and so recorded.
