@@ -133,21 +133,6 @@ def lowest_s(common: Common, measured: Measured) -> int:
                  if is_enough(derive(common, timeout_s), measured, ALLOWANCE)), 0)
 
 
-def drop_ms(common: Common) -> int:
-    """From a crash to the survivors' liveset, when nothing is slow: what to expect.
-
-    The earliest drop, the cycle in which the last sign was noticed, and a sign of everybody in
-    each of two steps.  Measured with the original: 18 to 20 s at T = 5, 52 to 56 s at T = 30 s.
-    """
-    return earliest_drop_ms(common) + (
-        common.statefile_interval_ms + timing.CYCLE_OFFSET_MS + 2 * timing.beat_ms(common))
-
-
-def earliest_drop_ms(common: Common, sealed: bool = True) -> int:
-    """The earliest instant at which survivors drop a host, counted from its last sign."""
-    return {moment.name: moment for moment in timing.chain(common, sealed)}["dropped"].earliest_ms
-
-
 def margin_ms(common: Common, sealed: bool) -> int:
     """How much before the earliest drop the latest reset is: HA is safe while it is above 0."""
     moments = {moment.name: moment for moment in timing.chain(common, sealed)}
@@ -168,8 +153,9 @@ def _safety(common: Common) -> Finding:
         return failure(CHECK, "a lost host could be reset {} after the others dropped it".format(
             seconds(-min(margins))), "report this: such a configuration is refused elsewhere",
             ExitCode.INVALID_CONFIG)
-    return ok(CHECK, "safe: a lost host is reset at least {} before the others drop it (an xhad "
-              "peer: {}); `xha.pyz timing` shows the chain".format(*map(seconds, margins)))
+    return ok(CHECK, "safe: a host that stops is reset at least {} before the others drop it (an "
+              "xhad peer: {}), and nobody is dropped before its reset is certain; `xha.pyz timing` "
+              "shows the chain".format(*map(seconds, margins)))
 
 
 def _room_for_rule_two(common: Common) -> Finding:
@@ -187,15 +173,16 @@ def _room_for_rule_two(common: Common) -> Finding:
 
 
 def _restart(common: Common) -> Finding:
-    """Source: spec 14, last line."""
-    boot_ms, expected_ms = common.boot_join_timeout_ms, drop_ms(common)
+    """Source: spec 14, last line.  The others drop the old instance, and say so a beat later."""
+    boot_ms = common.boot_join_timeout_ms
+    expected_ms = timing.usual_drop_ms(common) + timing.beat_ms(common)
     if boot_ms <= expected_ms:
-        return warning(CHECK, "BootJoinTimeout is {}, but the others need about {} to drop the old "
+        return warning(CHECK, "BootJoinTimeout is {}, but the others need up to {} to drop the old "
                        "instance of a host that restarts at once: its start may end with 12".format(
                            seconds(boot_ms), seconds(expected_ms)),
                        "raise BootJoinTimeout; xapi makes it T + 60 s")
-    return ok(CHECK, "a host that restarts at once waits up to {} for the others, who need about "
-              "{} to drop its old instance".format(seconds(boot_ms), seconds(expected_ms)))
+    return ok(CHECK, "a host that restarts at once waits {} for the others, who need up to {} "
+              "to drop its old instance".format(seconds(boot_ms), seconds(expected_ms)))
 
 
 def judge_measured(common: Common, measured: Measured) -> List[Finding]:
@@ -243,8 +230,8 @@ def _could_be_lower(common: Common, lowest: int) -> List[Finding]:
         return []
     return [ok(CHECK, "these latencies, and {} times as large ones, would allow T = {} s: "
                "survivors would act about {} after a crash instead of {}; but {}".format(
-                   ALLOWANCE, lowest, seconds(drop_ms(derive(common, lowest))),
-                   seconds(drop_ms(common)), _FAILOVER))]
+                   ALLOWANCE, lowest, seconds(timing.usual_drop_ms(derive(common, lowest))),
+                   seconds(timing.usual_drop_ms(common)), _FAILOVER))]
 
 
 def seconds(value_ms: int) -> str:

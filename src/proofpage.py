@@ -36,13 +36,13 @@ MEANINGS = {
 }
 
 #: What the hosts do in each step of the fault handler, and for what.  Source: spec 5.
-_WALK = (
-    (Phase.FHREADY, "all who can be seen gather"),
-    (Phase.FH1, "they wait until nobody is just about to fall silent, and commit their weights"),
-    (Phase.FH2, "they agree who hears and sees whom; views that still differ are merged"),
-    (Phase.FH3, "each applies the survival test to that picture: go on, or die"),
-    (Phase.FH4, "who goes on waits until the others must be dead, then drops them"),
-)
+_WALK = {
+    Phase.FHREADY: "all who can be seen gather",
+    Phase.FH1: "they wait until nobody is just about to fall silent, and commit their weights",
+    Phase.FH2: "they agree who hears and sees whom; views that still differ are merged",
+    Phase.FH3: "each applies the survival test to that picture: go on, or die",
+    Phase.FH4: "who goes on waits until the others must be dead, then drops them",
+}
 
 
 def describe(settings: Config, path: str, measured: Optional[Measured],
@@ -66,9 +66,10 @@ def describe(settings: Config, path: str, measured: Optional[Measured],
         "local_host": settings.local.index,
         "derived_from_s": latencies.derived_from_s(common) or None,
         "chains": [_chain(common, True), _chain(common, False)],
+        "usually_dropped_within_ms": timing.usual_drop_ms(common),
         "margin_without_guard_ms": timing.standard_margin_ms(common),
         "fault_handler": _walk(common),
-        "fault_handler_at_most_ms": timing.walk_bound_ms(common),
+        "fault_handler_at_most_ms": timing.longest_walk_ms(common),
         "times": _times(common),
         "measured": latencies.describe(measured),
         "not_measured_because": findings.printable(not_measured) or None,
@@ -94,18 +95,11 @@ def _chain(common: Common, sealed: bool) -> Dict[str, Any]:
 
 def _walk(common: Common) -> List[Dict[str, Any]]:
     """The steps in order: how long this host stays, and how long it waits for one that is stuck."""
-    patience_ms = timing.patience_ms(common)
-    bounds = {
-        Phase.FHREADY: (0, patience_ms),
-        Phase.FH1: (0, patience_ms),
-        Phase.FH2: (0, timing.merge_at_ms(common, 0, 2 * patience_ms)),
-        Phase.FH3: (0, 2 * timing.beat_ms(common)),
-        Phase.FH4: (timing.MINIMUM_WAIT_MS, timing.dead_wait_ms(common, 0, True)),
-    }
-    return [{"step": phase.name.lower(), "what": what,
-             "at_least_ms": bounds[phase][0], "at_most_ms": bounds[phase][1],
+    return [{"step": phase.name.lower(), "what": _WALK[phase],
+             "at_least_ms": timing.MINIMUM_WAIT_MS if phase is Phase.FH4 else 0,
+             "at_most_ms": timing.longest_stay_ms(common, phase),
              "stuck_after_ms": timing.rendezvous_bound_ms(common, phase)}
-            for phase, what in _WALK]
+            for phase in timing.WALK]
 
 
 def _times(common: Common) -> List[Dict[str, Any]]:

@@ -12,8 +12,9 @@ from xha.latencies import seconds
 WIDTH = 100
 
 _PEERS = {
-    "xha": "A host that runs xha stops, at 0 s, with its last sign of life",
-    "xhad": "The same, of a host that still runs xhad (it moves its timers when it likes)",
+    "xha": "A host that runs xha stops; counted from its last write",
+    "xhad": "The same, of a host that still runs xhad (it moves its timers when it likes); counted "
+            "from its last write or heartbeat",
 }
 
 
@@ -22,6 +23,9 @@ def as_text(facts: Dict[str, Any]) -> str:
     lines = _head(facts)
     for chain in facts["chains"]:
         lines += [""] + _chain(chain)
+    lines += [""] + _wrapped("", (
+        "When nothing else fails, and disks and network are quick, a host that runs xha is dropped "
+        "within {}.").format(_fixed(facts["usually_dropped_within_ms"])))
     lines += [""] + _guard(facts) + [""] + _walk(facts) + [""] + _times(facts)
     lines += [""] + _measured(facts) + ["", "Advice"]
     for one in facts["advice"]:
@@ -42,8 +46,8 @@ def _head(facts: Dict[str, Any]) -> List[str]:
 
 
 def _chain(chain: Dict[str, Any]) -> List[str]:
-    lines = [_PEERS[chain["peer"]] + ":", "",
-             "  {:9}{:>11}{:>12}   {}".format("", "earliest", "latest", "why")]
+    lines = _wrapped("", _PEERS[chain["peer"]] + ":") + [
+        "", "  {:9}{:>11}{:>12}   {}".format("", "earliest", "latest", "why")]
     for moment in chain["moments"]:
         lines += _wrapped("  {:9}{:>11}{:>12}   ".format(
             moment["name"], _fixed(moment["earliest_ms"]), _fixed(moment["latest_ms"])),

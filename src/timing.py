@@ -4,7 +4,8 @@ Theory of operation
 ===================
 
 Four instants matter for a host V that dies or is cut off, all counted from
-the moment at which V *issued* its last sign of life:
+the moment at which V *issued* its last write (its last heartbeat is at most
+t1 older, and may be a little younger):
 
 1. V issues a heartbeat or a write.  Nobody can notice it earlier.
 2. A peer notices it, and gives V up when T1 (T2) has passed without another.
@@ -281,46 +282,91 @@ def latest_reset_ms(timeout_ms: int) -> int:
     return timeout_ms + SET_SLACK_MS + RESET_LATENCY_MS + drift_ms(timeout_ms)
 
 
+def cycle_ms(common: Common) -> int:
+    """From one write, or reading, to the next at most, where the disk answers at once."""
+    return common.statefile_interval_ms + CYCLE_OFFSET_MS
+
+
+def longest_stay_ms(common: Common, phase: Phase) -> int:
+    """How long this host itself stays in a phase of the walk, when nobody is stuck.
+
+    In FH4 new signs of a condemned host make the wait longer, by a standard wait at most, and
+    one reading more must agree.
+    """
+    guard_ms = standard_wait_ms(common) + cycle_ms(common) if phase is Phase.FH4 else 0
+    return rendezvous_bound_ms(common, phase) - patience_ms(common) + guard_ms
+
+
+#: The phases of the walk in which something is waited for, in order.
+WALK = (Phase.FHREADY, Phase.FH1, Phase.FH2, Phase.FH3, Phase.FH4)
+
+
+def longest_walk_ms(common: Common) -> int:
+    """The steps of the walk together."""
+    return sum(longest_stay_ms(common, phase) for phase in WALK)
+
+
 def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
     """The death of a host that stops at once, second by second, as it and its peers live it.
 
     Args:
-        sealed: it runs xha, and survival rule 2 plays no part.  Otherwise it is an xhad peer
-            whose loop may have moved either timer up to max(t1,t2) after its last sign seen.
+        sealed: it runs xha, and survival rule 2 plays no part: instants count from its last
+            write.  Otherwise it is an xhad peer whose loop may have moved either timer up to
+            max(t1,t2) after its last sign seen: they count from that sign, on either path.
 
     Returns:
         The instants: issued, noticed, given up, reset, certain, dropped.
     """
     late_ms = 0 if sealed else beat_ms(common)
-    cycle_ms = common.statefile_interval_ms + CYCLE_OFFSET_MS
     statefile_ms = common.statefile_watchdog_timeout_ms
     heartbeat_ms = common.heartbeat_watchdog_timeout_ms
     # A sealed host is certain by its State-File timer alone, whatever the other does.
     longest_ms = statefile_ms if sealed else max(heartbeat_ms, statefile_ms)
-    shortest_ms = min(heartbeat_ms, statefile_ms)
-    give_up_ms = fastest_patience_ms(common)
+    # How much older than what is counted from the other path's last sign may be.
+    spoke_ms = -common.heartbeat_interval_ms
+    wrote_ms = 0 if sealed else -cycle_ms(common)
+    heard_ms, seen_ms = common.heartbeat_timeout_ms, common.statefile_timeout_ms
+    expires_ms = min(spoke_ms + heartbeat_ms, wrote_ms + statefile_ms)
+    # The walk does not get beyond FH1 before it is out on both paths.
+    gone_ms = max(spoke_ms + heard_ms, seen_ms)
+    if not sealed:
+        gone_ms = min(gone_ms, max(heard_ms, wrote_ms + seen_ms))
     # Noticed at once, heard at once: what could make the peers act too early.
-    certain_ms = certain_at_ms(common, sealed, 0, 0)
-    waited_ms = give_up_ms + dead_wait_ms(common, 0, False)
-    slow_ms = cycle_ms + patience_ms(common)
+    certain_ms, slow_ms = certain_at_ms(common, sealed, 0, 0), cycle_ms(common) + patience_ms(common)
     return (
         Moment(name="issued", earliest_ms=0, latest_ms=0,
-               why="the host's last write, or heartbeat, leaves it"),
-        Moment(name="noticed", earliest_ms=0, latest_ms=cycle_ms,
+               why="its last write leaves it, its last heartbeat at most t1 before" if sealed
+               else "its last write, or heartbeat, leaves it"),
+        Moment(name="noticed", earliest_ms=0, latest_ms=cycle_ms(common),
                why="peers read the State-File once in t2, give or take"),
-        Moment(name="given up", earliest_ms=give_up_ms, latest_ms=slow_ms,
-               why="T1 or T2 after the sign was noticed"),
+        Moment(name="given up", earliest_ms=min(spoke_ms + heard_ms, wrote_ms + seen_ms),
+               latest_ms=slow_ms,
+               why="T1 after its last heartbeat, or T2 after its write was noticed: first on one "
+               "path, then on both"),
         Moment(name="reset",
-               earliest_ms=max(0, shortest_ms - TIMER_UNIT_MS - drift_ms(shortest_ms)),
+               earliest_ms=max(0, expires_ms - TIMER_UNIT_MS - drift_ms(max(0, expires_ms))),
                latest_ms=late_ms + latest_reset_ms(longest_ms),
-               why="the timer stands at issue + timeout, rounded down to whole seconds"),
-        Moment(name="certain", earliest_ms=certain_ms, latest_ms=cycle_ms + certain_ms,
+               why="a timer stands at issue + Wh or Ws, rounded down to whole seconds"),
+        Moment(name="certain", earliest_ms=certain_ms, latest_ms=cycle_ms(common) + certain_ms,
                why="notice + timeout + drift + reset, by the sign-of-life guard"),
-        Moment(name="dropped", earliest_ms=max(waited_ms, certain_ms),
-               latest_ms=max(slow_ms + 4 * patience_ms(common) + dead_wait_ms(common, 0, True),
-                             cycle_ms + certain_ms) + cycle_ms,
-               why="both the wait for the dead and the guard are over"),
+        Moment(name="dropped",
+               earliest_ms=max(gone_ms + dead_wait_ms(common, 0, False), certain_ms),
+               latest_ms=max(slow_ms + longest_walk_ms(common),
+                             cycle_ms(common) + certain_ms) + cycle_ms(common),
+               why="both the wait for the dead and the guard are over; at the latest when hosts "
+               "go on failing meanwhile"),
     )
+
+
+def usual_drop_ms(common: Common) -> int:
+    """By when a host that stops at once is dropped, when nothing else fails and nothing is slow.
+
+    From its last write.  On top of the waits: the cycle in which that was noticed, and a few
+    quick ones, in which the others agree.
+    """
+    waited_ms = patience_ms(common) + dead_wait_ms(common, 0, False)
+    return (max(waited_ms, certain_after_write_ms(common)) + cycle_ms(common)
+            + 3 * ACCELERATED_CYCLE_MS)
 
 
 def standard_margin_ms(common: Common) -> int:

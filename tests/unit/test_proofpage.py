@@ -54,7 +54,22 @@ def test_the_walk_of_the_defaults():
         ("fh1",     0,     30000, 60000),
         ("fh2",     0,     60000, 90000),
         ("fh3",     0,     8000,  38000),
-        ("fh4",     10000, 49000, 79000)]
+        ("fh4",     10000, 72500, 79000)]
+
+
+def test_the_chain_and_the_walk_of_one_page_agree():
+    """From "given up" to "dropped" is the walk; one reading more must agree."""
+    for settings in PERMITTED[::97]:
+        facts = facts_of(settings)
+        steps_ms = sum(step["at_most_ms"] for step in facts["fault_handler"])
+        assert facts["fault_handler_at_most_ms"] == steps_ms
+        for chain in facts["chains"]:
+            latest = {one["name"]: one["latest_ms"] for one in chain["moments"]}
+            earliest = {one["name"]: one["earliest_ms"] for one in chain["moments"]}
+            assert latest["given up"] + steps_ms <= latest["dropped"]
+            assert earliest["given up"] + timing.MINIMUM_WAIT_MS <= earliest["dropped"]
+        usual_ms = facts["usually_dropped_within_ms"]
+        assert facts["chains"][0]["earliest_drop_ms"] < usual_ms <= latest["dropped"]
 
 
 def test_every_configured_time_is_shown_and_the_defaults_are_marked():
