@@ -17,7 +17,9 @@ Findings come in the order in which a start meets what they are about; the exit
 code is the first failure's.  Source: spec 9, docs/doctor.md.
 """
 
+import errno
 import json
+import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from xha import bounded, cli, configfile, daemonlock, daemonview, findings, judgedisk, judgehost
@@ -25,7 +27,7 @@ from xha import judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetw
 from xha.config import Config
 from xha.daemonview import Asked
 from xha.errors import ExitCode, XhaError
-from xha.findings import Finding, failure, ok, unknown, warning
+from xha.findings import Finding, Level, failure, ok, unknown, warning
 from xha.judgedisk import DiskFacts
 from xha.paths import Paths
 from xha.published import NEVER
@@ -34,6 +36,8 @@ from xha.published import NEVER
 CONFIG_S = 10.0
 #: How long the State-File is read, s: where nothing else is said, and at most.
 SECONDS, SECONDS_MAX = 3, 600
+#: What is about the user who looks: root's daemon may fare otherwise.
+_USERS = ("run files", "state files", "log files", "real time")
 
 
 def run(arguments: Dict[str, Any]) -> int:
@@ -49,8 +53,19 @@ def run(arguments: Dict[str, Any]) -> int:
     paths = Paths(arguments["--run-dir"] or "")
     settings, found = _configuration(arguments["--config"])
     found += _examine(settings, paths, for_s, bool(arguments["--pool"]), form == "text")
+    if os.geteuid() != 0 and not arguments["--run-dir"] and not os.environ.get("XHA_RUN_DIR"):
+        found = [_as_anybody(one) for one in found]
     _show(form, arguments["--config"], settings, found)
     return findings.exit_code(found)
+
+
+def _as_anybody(one: Finding) -> Finding:
+    """What an ordinary user is refused says nothing about root's daemon."""
+    refused = one.check in _USERS or os.strerror(errno.EACCES) in one.text
+    if (one.level not in (Level.WARNING, Level.FAILURE) or not refused
+            or one.check == "configuration"):
+        return one
+    return unknown(one.check, "as this user: " + one.text, "run doctor as root")
 
 
 def _seconds(text: Optional[str]) -> Optional[int]:
@@ -79,7 +94,8 @@ def _configuration(path: str) -> Tuple[Optional[Config], List[Finding]]:
         code = error.code if error.code in (
             ExitCode.CANNOT_READ_CONFIG, ExitCode.INVALID_CONFIG) else ExitCode.CANNOT_READ_CONFIG
         return None, [
-            failure(check, str(error), "xapi writes it when HA is enabled; correct it", code),
+            failure(check, str(error), "xapi writes it when HA is enabled; --config names another"
+                    if code is ExitCode.CANNOT_READ_CONFIG else "correct it", code),
             unknown(check, "State-File, network and time-outs are not looked at: which ones is in "
                     "the configuration")]
     found = [ok(check, "{} is valid: this is host {} of {}, {}".format(
@@ -99,7 +115,7 @@ def _examine(settings: Optional[Config], paths: Paths, for_s: Optional[int], poo
     except XhaError as error:
         daemon_pid = 0
         found.append(unknown("daemon", str(error)))
-    found += judgepool.judge_daemon(daemon_pid, asked.snapshot, asked.why)
+    found += judgepool.judge_daemon(daemon_pid, asked.snapshot, asked.why, asked.code)
     found += judgehost.judge_python(lookhost.look_python())
     found += judgehost.judge_places(lookhost.look_places(paths))
     disk = None  # type: Optional[DiskFacts]
@@ -112,7 +128,8 @@ def _examine(settings: Optional[Config], paths: Paths, for_s: Optional[int], poo
     found += judgehost.judge_realtime(lookhost.look_realtime(daemon_pid))
     if settings is not None:
         found += judgehost.judge_watchdog(
-            settings.local, lookhost.look_watchdog(settings.local), daemon_pid)
+            settings.local, lookhost.look_watchdog(settings.local), daemon_pid,
+            "" if asked.snapshot is None else asked.snapshot.watchdog_mode)
     found += judgehost.judge_left_timers(lookhost.look_left(paths))
     if settings is not None and disk is not None:
         found += judgedisk.judge_contents(settings, disk, daemon_pid)
@@ -148,6 +165,7 @@ def _timeouts(settings: Config, asked: Asked) -> List[Finding]:
     found = latencies.judge_configured(settings.common)
     snapshot = asked.snapshot
     if snapshot is not None and snapshot.generation_uuid == settings.common.generation_uuid:
+        found += latencies.judge_running(settings.common, latencies.running_ms(snapshot))
         found += latencies.judge_measured(settings.common, latencies.of_snapshot(snapshot))
     elif snapshot is not None:
         found.append(warning("daemon", "it runs with another configuration than this one",

@@ -83,7 +83,18 @@ def judge_readings(settings: Config, facts: DiskFacts) -> List[Finding]:
     if facts.error:
         return []
     found = []
-    if facts.failures:
+    own = settings.local.index
+    apart = [index for index in range(len(settings.common.hosts)) if index != own
+             and facts.looks and isinstance(facts.looks[-1].sections[1 + index], str)]
+    if facts.failures and apart and not any(
+            isinstance(facts.looks[-1].sections[section], str) for section in (0, 1 + own)):
+        found.append(warning(check, "{} of {} readings of all records failed, by the records of "
+                             "hosts {} alone: {}".format(
+                                 len(facts.failures),
+                                 len(facts.failures) + len(facts.readings_us),
+                                 ", ".join(map(str, apart)), facts.failures[0]),
+                             "look at the storage (dmesg); a daemon of this host runs all the same"))
+    elif facts.failures:
         found.append(failure(check, "{} of {} readings failed: {}".format(
             len(facts.failures), len(facts.failures) + len(facts.readings_us), facts.failures[0]),
             "look at the storage and its paths (dmesg)", ExitCode.STATEFILE_INACCESSIBLE))

@@ -181,10 +181,21 @@ def judge_clock(current: str, available: str) -> Finding:
         "find out why the kernel left a better one (dmesg), such as tsc")
 
 
-def judge_watchdog(local: Local, facts: WatchdogFacts, daemon_pid: int) -> List[Finding]:
-    """Whether something resets this host when our own code cannot."""
+def judge_watchdog(local: Local, facts: WatchdogFacts, daemon_pid: int,
+                   running: str = "") -> List[Finding]:
+    """Whether something resets this host when our own code cannot.
+
+    Args:
+        running: the mode of the daemon that runs, by its own word; "" when there is none, or
+            it does not answer.
+    """
     check = "watchdog"
     mode = local.watchdog_mode
+    if running not in ("", mode.name):
+        return [warning(check, "the daemon runs in mode {}, the configuration has {}{}".format(
+            running, mode.name, ": nothing resets this host, THE POOL IS NOT SAFE"
+            if running == WatchdogMode.NONE.name else ""),
+            "restart the daemon, or look at the options that it was started with")]
     if mode is WatchdogMode.NONE:
         return [warning(check, "mode NONE: nothing resets this host, THE POOL IS NOT SAFE: virtual "
                         "machines may run twice", "set WatchdogMode to HYPERVISOR")]
@@ -268,6 +279,9 @@ def judge_health_check(facts: HealthFacts, daemon_pid: int,
     """
     check = "xapi check"
     if daemon_pid:
+        if checked is None:
+            return unknown(check, "the daemon does not say whether its health checks of xapi are "
+                           "answered")
         if checked:
             return ok(check, "the daemon's health checks of xapi are answered")
         return unknown(check, "the daemon has had no answer of a health check yet (it checks only "

@@ -11,7 +11,8 @@ from typing import Dict, List, Optional, Tuple
 
 from xha import timing
 from xha.config import Config
-from xha.findings import Finding, ok, unknown, warning
+from xha.errors import ExitCode
+from xha.findings import Finding, failure, ok, unknown, warning
 from xha.judgedisk import DiskFacts, Look, host_of
 from xha.latencies import seconds
 from xha.published import NEVER, FencingMode, HostRecord, WatchdogMode
@@ -33,20 +34,27 @@ _REFUSED = {
 }
 
 
-def judge_daemon(daemon_pid: int, told: Optional[Snapshot], why: str) -> List[Finding]:
+def judge_daemon(daemon_pid: int, told: Optional[Snapshot], why: str, code: int = 0
+                 ) -> List[Finding]:
     """Whether a daemon runs here, and what it complains of.
 
     Args:
         daemon_pid: who holds the daemon's lock; 0 for nobody.
         told: what it answered, None when it gave no answer.
         why: then, why.
+        code: then, the exit code of the question: 3, it did not answer in time.
     """
     check = "daemon"
     if not daemon_pid and told is None:
         return [ok(check, "none runs: nothing here is in use")]
+    if told is None and daemon_pid and code == ExitCode.TRANSIENT_ERROR:
+        return [failure(check, "process {} is the daemon, and does not answer: {}; IF IT STAYS SO, "
+                        "THIS HOST IS RESET when its watchdogs expire".format(daemon_pid, why),
+                        "look at its log, and whether it is stopped (state T in `ps`)",
+                        ExitCode.TRANSIENT_ERROR)]
     if told is None:
         return [warning(check, "process {} holds the daemon's lock, and does not answer: {}".format(
-            daemon_pid, why), "if it stays so, its watchdogs reset this host; see its log")]
+            daemon_pid, why), "it starts, or ends: look again in some seconds, and at its log")]
     found = [ok(check, "{}, fencing {}, watchdog mode {}, pool state {}".format(
         "online" if told.online else "starting", told.fencing.name.lower(), told.watchdog_mode,
         told.pool_state.name.lower() if told.pool_state_known else "unknown"))]
@@ -83,8 +91,9 @@ def judge_pool(settings: Config, facts: DiskFacts, told: Optional[Snapshot]) -> 
     for index, host in enumerate(settings.common.hosts):
         name = "host {}{}".format(index, "*" if index == settings.local.index else "")
         found += _judge_host(settings, name, host.address, _records(index, first, last), last,
-                             _told(told, index), last.at_wall_ms - first.at_wall_ms)
-    found += _judge_software(settings, last)
+                             _told(told, index), last.at_wall_ms - first.at_wall_ms,
+                             max(facts.readings_us or (0,)) // 1000)
+    found += _judge_software(settings, first, last)
     return found + [unknown(
         "pool", "time-outs of other hosts are not published, and cannot be compared from here; "
         "only that all hosts have one generation is checked by their daemons",
@@ -105,7 +114,8 @@ def _records(index: int, first: Look, last: Look) -> Tuple[Optional[HostRecord],
 
 def _judge_host(settings: Config, name: str, address: str,
                 records: Tuple[Optional[HostRecord], Optional[HostRecord]], last: Look,
-                told: Optional[HostView], looked_ms: int) -> List[Finding]:
+                told: Optional[HostView], looked_ms: int,
+                slowest_ms: int) -> List[Finding]:
     before, content = records
     if content is None:
         return [unknown(name, "{}: its record is bad: nothing is known of it".format(address))]
@@ -127,19 +137,21 @@ def _judge_host(settings: Config, name: str, address: str,
             content.seal.fencing.name.lower()))
     found = [ok(name, "; ".join(words))]
     if content.seal is not None and advances:
-        found += _judge_seal(settings, name, content, last)
+        found += _judge_seal(settings, name, content, last, slowest_ms)
     return found
 
 
-def _judge_seal(settings: Config, name: str, content: HostRecord, last: Look) -> List[Finding]:
+def _judge_seal(settings: Config, name: str, content: HostRecord, last: Look,
+                slowest_ms: int) -> List[Finding]:
     """Of a host that writes: its clock, and how it is guarded."""
     seal = content.seal
     assert seal is not None
     found = []
-    # It was written within the last cycle or two; what is beyond that is the clocks'.
+    # It was written within the last cycle or two, or while we read; what is beyond that, and
+    # beyond what the disk takes, is the clocks'.
     age_ms = last.at_wall_ms - seal.written_at_wall_ms
     least_ms = age_ms - 2 * settings.common.statefile_interval_ms - 1000
-    apart_ms = max(-age_ms, least_ms)
+    apart_ms = max(-age_ms, least_ms) - slowest_ms
     if apart_ms > CLOCKS_APART_MS:
         found.append(warning(name, "its wall clock is at least {} {} ours: HA does not mind, but "
                              "logs cannot be compared".format(
@@ -154,17 +166,24 @@ def _judge_seal(settings: Config, name: str, content: HostRecord, last: Look) ->
     return found
 
 
-def _judge_software(settings: Config, last: Look) -> List[Finding]:
-    """Which versions there are, of all records."""
+def _judge_software(settings: Config, first: Look, last: Look) -> List[Finding]:
+    """Which versions there are, of all records; who is down is no reason to warn."""
     versions = {}  # type: Dict[str, List[str]]
+    running = set()
+    told = last.at_wall_ms - first.at_wall_ms >= 2 * timing.cycle_ms(settings.common)
     for index in range(len(settings.common.hosts)):
-        content = host_of(last.sections[1 + index], index).content
-        if isinstance(content, HostRecord) and content.host_uuid:
-            software = "xhad" if content.seal is None else content.seal.software or "unknown"
-            versions.setdefault(software, []).append(str(index))
+        before, content = _records(index, first, last)
+        if content is None or not content.host_uuid:
+            continue
+        software = "xhad" if content.seal is None else content.seal.software or "unknown"
+        silent = told and before is not None and before.sequence == content.sequence
+        if not silent:
+            running.add(software)
+        versions.setdefault(software, []).append(
+            "{} (when it last wrote)".format(index) if silent else str(index))
     said = "; ".join("{}: host {}".format(name, ", ".join(indexes))
                      for name, indexes in sorted(versions.items()))
-    if len(versions) > 1:
+    if len(running) > 1:
         return [warning("versions", "the pool is mixed: {}".format(said),
                         "bring all hosts to one version")]
     return [ok("versions", said)] if said else []

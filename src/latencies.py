@@ -185,6 +185,30 @@ def _restart(common: Common) -> Finding:
               "to drop its old instance".format(seconds(boot_ms), seconds(expected_ms)))
 
 
+def judge_running(common: Common, running_ms: Tuple[int, int, int, int]) -> List[Finding]:
+    """Whether the daemon goes by other times than this configuration.
+
+    Args:
+        running_ms: the daemon's own T1, T2, Wh and Ws.
+    """
+    configured = (("T1", common.heartbeat_timeout_ms), ("T2", common.statefile_timeout_ms),
+                  ("Wh", common.heartbeat_watchdog_timeout_ms),
+                  ("Ws", common.statefile_watchdog_timeout_ms))
+    other = ["{} {} instead of {}".format(symbol, seconds(its_ms), seconds(value_ms))
+             for (symbol, value_ms), its_ms in zip(configured, running_ms) if its_ms != value_ms]
+    if not other:
+        return []
+    return [warning(CHECK, "the daemon that runs goes by other times than this configuration: {}; "
+                    "hosts that differ in them are not safe together".format(", ".join(other)),
+                    "let xapi enable HA anew, so that all hosts have one configuration")]
+
+
+def running_ms(told: Snapshot) -> Tuple[int, int, int, int]:
+    """T1, T2, Wh and Ws of a daemon."""
+    return (told.heartbeat_timeout_ms, told.statefile_timeout_ms,
+            told.heartbeat_watchdog_timeout_ms, told.statefile_watchdog_timeout_ms)
+
+
 def judge_measured(common: Common, measured: Measured) -> List[Finding]:
     """The configured time-outs against what was measured."""
     if measured.statefile_ms < 0 and measured.heartbeat_ms < 0:

@@ -45,9 +45,13 @@ def look(path: str, hosts: int, for_s: float) -> DiskFacts:
         What was found; an ``error`` when it cannot be opened, or does not answer within
         ``for_s`` and PATIENCE_S (DRBD: 10 s more).  Never raises.
     """
-    bound_s = for_s + PATIENCE_S + sfdevice.DRBD_TRIES * sfdevice.DRBD_PAUSE_S * _is_drbd(path)
+    what = "State-File " + path
+    bound_s = for_s + PATIENCE_S
     try:
-        found = bounded.run(lambda: _look(path, 1 + hosts, for_s), "State-File " + path, bound_s)
+        # Its file system may hang, too.
+        if bounded.run(lambda: _is_drbd(path), what, PATIENCE_S):
+            bound_s += sfdevice.DRBD_TRIES * sfdevice.DRBD_PAUSE_S
+        found = bounded.run(lambda: _look(path, 1 + hosts, for_s), what, bound_s)
     except XhaError as error:
         return DiskFacts(path=path, error=str(error), kind="", size_bytes=0, direct=False,
                          readonly=False, readings_us=(), failures=(), looks=())

@@ -140,6 +140,18 @@ def look_watchdog(local: Local) -> WatchdogFacts:
 
 def look_left(paths: Paths) -> LeftFacts:
     """What the last daemon wrote down."""
+    try:
+        found = bounded.run(lambda: _left(paths), paths.state_dir, PLACE_S)
+        assert isinstance(found, LeftFacts)
+    except XhaError as error:
+        return LeftFacts(present=False, of_this_boot=False, mode=WatchdogMode.UNKNOWN, armed=False,
+                         daemon_pid=0, daemon_runs=False, keeper_runs=False, fired="", ids=(),
+                         trouble=str(error))
+    return found
+
+
+def _left(paths: Paths) -> LeftFacts:
+    """In a child: the directory for what outlasts a reset is on a disk."""
     found = timerrecord.read(paths)
     left = found.record
     if left is None:
@@ -157,11 +169,13 @@ def look_left(paths: Paths) -> LeftFacts:
 
 def look_health_check(arguments: Any) -> HealthFacts:
     """The health check that a daemon would run that is started without options from here."""
+    command = options.HOOKS[Work.CHECK][1]
     try:
         command = options.hooks(arguments)[Work.CHECK]
+        trouble = str(bounded.run(lambda: _why_not_run(command), command, PLACE_S))
     except XhaError as error:
-        return HealthFacts(command=options.HOOKS[Work.CHECK][1], trouble=str(error))
-    return HealthFacts(command=command, trouble=_why_not_run(command))
+        trouble = str(error)
+    return HealthFacts(command=command, trouble=trouble)
 
 
 def _why_not_run(command: str) -> str:

@@ -14,13 +14,15 @@ import struct
 import subprocess
 from typing import Dict, List, Set, Tuple
 
-from xha import bondmonitor, nic
+from xha import bondmonitor, bounded, nic
 from xha.config import Config
 from xha.errors import XhaError
 from xha.judgenetwork import InterfaceFacts, Listing, PortFacts, SocketFacts
 
 #: How long a program may take to list the firewall's rules, s.
 LIST_S = 5.0
+#: Until a program that was killed is given up, s.
+LIST_GRACE_S = 1.0
 #: Bytes of a listing that are looked at.
 _LISTING_MAX = 4 << 20
 
@@ -144,6 +146,17 @@ def look_firewall(six: bool) -> List[Listing]:
 
 
 def _list(program: str, words: List[str]) -> Listing:
+    """What it prints; a program that cannot be killed, or its children, hold nobody up."""
+    try:
+        listing = bounded.run(lambda: _listing(program, words), program, LIST_S + LIST_GRACE_S)
+        assert isinstance(listing, Listing)
+    except XhaError as error:
+        return Listing(program=program, text="", trouble=str(error))
+    return listing
+
+
+def _listing(program: str, words: List[str]) -> Listing:
+    """In a child."""
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=LIST_S)

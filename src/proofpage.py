@@ -9,7 +9,7 @@ these facts, described in docs/timing.md.
 Values in, values out; all durations are ms.  Source: spec 2, 5, 7, 9 ("timeouts").
 """
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from xha import findings, latencies, timing
 from xha.config import PARAMETERS, Common, Config, display_uuid
@@ -46,16 +46,20 @@ _WALK = {
 
 
 def describe(settings: Config, path: str, measured: Optional[Measured],
-             not_measured: str) -> Dict[str, Any]:
+             not_measured: str, running_ms: Optional[Tuple[int, int, int, int]] = None
+             ) -> Dict[str, Any]:
     """All there is to say of the timing of a pool.
 
     Args:
         path: of the configuration, for people.
         measured: what this host's daemon measured; None when there is none.
         not_measured: then, why.
+        running_ms: T1, T2, Wh and Ws of the daemon that measured it.
     """
     common = settings.common
     advice = latencies.judge_configured(common)
+    if running_ms is not None:
+        advice += latencies.judge_running(common, running_ms)
     if measured is not None:
         advice += latencies.judge_measured(common, measured)
     return {

@@ -24,12 +24,13 @@ def run(arguments: Dict[str, Any]) -> int:
                        "--format={}: expected text or json".format(form))
     settings = configfile.load(path)
     asked = daemonview.ask(Paths(arguments["--run-dir"] or ""))
-    measured, why = None, asked.why
+    measured, why, running_ms = None, asked.why, None
     if asked.snapshot is not None:
         if asked.snapshot.generation_uuid == settings.common.generation_uuid:
             measured = latencies.of_snapshot(asked.snapshot)
+            running_ms = latencies.running_ms(asked.snapshot)
         else:
             why = "the daemon that runs has another configuration"
-    facts = proofpage.describe(settings, path, measured, why)
+    facts = proofpage.describe(settings, path, measured, why, running_ms)
     cli.say(json.dumps(facts, indent=1) if form == "json" else prooftext.as_text(facts), "")
     return ExitCode.SUCCESS

@@ -4,11 +4,12 @@ In time: ``Host.command`` gives up after 60 s, whatever hangs.
 """
 
 import json
+import os
 import sys
 
 import pytest
 
-from rig import namespaces
+from rig import fuse, namespaces
 from rig.network import UDP_PORT, address
 
 TAKE_THE_PORT = """
@@ -108,6 +109,23 @@ def test_a_state_file_that_hangs_is_told_in_time(pool_of):
     assert (code, levels(found["pool"])) == (8, ["unknown"])
 
 
+def test_a_file_system_that_hangs_whole_is_told_in_time(pool_of):
+    """Already the question whether the State-File is there is not answered."""
+    host = pool_of(1).hosts[0]
+    folder = os.path.join(host.folder, "dead")
+    os.mkdir(folder)
+    # Nobody serves it.
+    descriptor = host.door.do(lambda: fuse.Connection(folder)).descriptor
+    try:
+        host.write_config(statefile=folder + "/sf")
+        code, found = doctor(host)
+    finally:
+        os.close(descriptor)
+    assert (code, levels(found["State-File"])) == (8, ["failure"])
+    assert "did not answer within" in said(found["State-File"])
+    assert levels(found["interface"]) == ["ok"], "the rest is looked at all the same"
+
+
 def test_a_state_file_that_fails_is_told_as_that(pool_of):
     pool = pool_of(1)
     pool.initialise()
@@ -183,7 +201,9 @@ def test_a_daemon_that_hangs_is_told(pool_of):
     pool.form()
     host = pool.hosts[0]
     host.daemon.signal(signal.SIGSTOP)
-    _, found = doctor(host)
+    code, found = doctor(host)
+    assert (code, levels(found["daemon"])) == (3, ["failure"])
     assert "does not answer" in said(found["daemon"])
+    assert "does not say" in said(found["xapi check"])
     assert isinstance(host.command("timing", "--config=" + host.config), namespaces.Result)
     host.daemon.signal(signal.SIGCONT)

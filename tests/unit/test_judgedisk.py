@@ -64,6 +64,31 @@ def test_readings(times, failures, expected, code, words, why):
           expected, code, words)
 
 
+def read_by_itself(*unreadable):
+    """The last look, once reading all has failed: these sections of host 1 of 3 are errors."""
+    return (Look(at_wall_ms=0, sections=tuple(
+        "EIO" if number in unreadable else section for number, section in enumerate(GOOD))),)
+
+
+APART = [
+    # sections that cannot be read, levels, code, words, why
+    ((3,), ["warning"], None, "hosts 2 alone", "another's record is its own trouble (spec 3)"),
+    ((1, 3), ["failure"], 8, "3 of 3", "and so is not ours"),
+    ((0, 3), ["failure"], 8, "3 of 3", "nor the global record"),
+    ((), ["failure"], 8, "3 of 3", "nor what is readable by itself"),
+]
+
+
+@pytest.mark.parametrize("sections, expected, code, words, why", APART,
+                         ids=[row[-1] for row in APART])
+def test_one_record_that_cannot_be_read_keeps_no_other_host_from_ha(sections, expected, code, words,
+                                                                    why):
+    assert SETTINGS.local.index == 0
+    check(judgedisk.judge_readings(SETTINGS, disk(
+        readings_us=(), failures=("EIO",) * 3, looks=read_by_itself(*sections))),
+        expected, code, words)
+
+
 def holding(**changes):
     return (sfformat.encode_global(GLOBAL._replace(**changes)),) + GOOD[1:]
 

@@ -122,6 +122,23 @@ def test_watchdog(mode, command, daemon, xen, holders, trouble, level, code, wor
         xen=xen, holders=holders, fence_command=trouble), daemon), [level], code, words)
 
 
+RUNNING = [
+    # configured, of the daemon, level, words, why
+    (HYPERVISOR, "HYPERVISOR", "ok", "holds its two timers", "as configured"),
+    (HYPERVISOR, "NONE", "warning", "NOT SAFE", "nothing resets it"),
+    (HYPERVISOR, "USER", "warning", "runs in mode USER", "another"),
+    (WatchdogMode.NONE, "HYPERVISOR", "warning", "runs in mode HYPERVISOR", "a better one"),
+    (HYPERVISOR, "", "ok", "holds its two timers", "it does not answer"),
+]
+
+
+@pytest.mark.parametrize("mode, running, level, words, why", RUNNING,
+                         ids=[row[-1] for row in RUNNING])
+def test_the_mode_of_a_daemon_that_runs_is_its_own(mode, running, level, words, why):
+    check(judgehost.judge_watchdog(local(mode, ""), WatchdogFacts(
+        xen="", holders=(), fence_command=""), 7, running), [level], None, words)
+
+
 def left(**changes):
     return LeftFacts(present=True, of_this_boot=True, mode=HYPERVISOR, armed=True, daemon_pid=77,
                      daemon_runs=False, keeper_runs=False, fired="", ids=(), trouble=""

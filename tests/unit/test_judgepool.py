@@ -72,12 +72,12 @@ HOST = [
     (record(1, seal={"fencing": FencingMode.DISARMED}), ["ok", "warning"], "disarmed",  "disarmed"),
     (record(1, seal={"written_at_wall_ms": NOW_MS + 2000}), ["ok"],    "writes now",
      "a clock a little ahead"),
-    (record(1, seal={"written_at_wall_ms": NOW_MS + 2001}), ["ok", "warning"],
+    (record(1, seal={"written_at_wall_ms": NOW_MS + 2004}), ["ok", "warning"],
      "2.001 s ahead of ours",
      "a clock that is ahead"),
     (record(1, seal={"written_at_wall_ms": NOW_MS - 5000}), ["ok"],    "writes now",
      "a write is up to two cycles old"),
-    (record(1, seal={"written_at_wall_ms": NOW_MS - 5001}), ["ok", "warning"],
+    (record(1, seal={"written_at_wall_ms": NOW_MS - 5004}), ["ok", "warning"],
      "at least 2.001 s behind ours", "a clock that is behind"),
     (record(1, sequence=7, seal={"written_at_wall_ms": 1}), ["ok"],    "did not write",
      "an old record tells nothing of a clock"),
@@ -112,6 +112,34 @@ def test_versions(second, level, words):
     found = [one for one in judgepool.judge_pool(SETTINGS, pool_of(second), None)
              if one.check == "versions"]
     check(found, [level], None, words)
+
+
+def test_a_version_that_a_host_last_had_is_no_reason_to_warn_once_it_is_down():
+    """Which is known only after as long a look as every host that runs takes to write."""
+    old = record(1, sequence=7, seal={"software": "xha 0.9.0"})
+    for later_ms, level in ((0, "warning"), (2999, "warning"), (3000, "ok")):
+        looks = (Look(at_wall_ms=NOW_MS, sections=(GOOD[0], record(0, sequence=7), old,
+                                                   record(2, sequence=7))),
+                 Look(at_wall_ms=NOW_MS + later_ms, sections=(GOOD[0], record(0), old, record(2))))
+        found = [one for one in judgepool.judge_pool(SETTINGS, disk(looks=looks), None)
+                 if one.check == "versions"]
+        check(found, [level], None, "xha 0.9.0: host 1" + (
+            " (when it last wrote)" if level == "ok" else ""))
+
+
+def test_a_disk_that_is_slow_is_not_taken_for_a_wrong_clock():
+    """A record may be written while it is read."""
+    facts = pool_of(record(1, seal={"written_at_wall_ms": NOW_MS + 4500}))
+    for reading_ms, expected in ((5000, ["ok"]), (1000, ["ok", "warning"])):
+        found = judgepool.judge_pool(SETTINGS, facts._replace(readings_us=(1000 * reading_ms,)),
+                                     None)
+        check([one for one in found if one.check == "host 1"], expected, None, "")
+
+
+def test_a_daemon_that_does_not_answer_in_time_is_a_failure():
+    """Its loop stands still, so its watchdogs are not moved."""
+    check(judgepool.judge_daemon(7, None, "no answer in 5 s", 3), ["failure"], 3, "IS RESET")
+    check(judgepool.judge_daemon(7, None, "no daemon", 14), ["warning"], None, "process 7")
 
 
 def test_without_a_reading_nothing_is_known_and_it_is_said():
