@@ -62,7 +62,7 @@ def host_record(view: View, now_ms: int, sequence: int) -> HostRecord:
             incarnations_seen=tuple(
                 view.incarnation if peer.index == view.me else peer.incarnation
                 for peer in view.peers) + (0,) * (MAX_HOSTS - len(view.peers)),
-            last_words=view.last_words))
+            last_words=view.last_words, configuration=view.configuration))
 
 
 def _age(at_ms: int, now_ms: int) -> int:

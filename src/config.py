@@ -13,6 +13,7 @@ Every message is ASCII and names the file, the line where known, the element,
 the value found and what was expected.  Source: spec 2.
 """
 
+import hashlib
 import ipaddress
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -21,7 +22,7 @@ from xha import plainxml
 from xha.errors import ExitCode, XhaError
 from xha.hostset import MAX_HOSTS
 from xha.plainxml import Element, Source, ascii_only, children, required, text_of, unexpected
-from xha.published import NO_MASTER, WatchdogMode
+from xha.published import NO_MASTER, Configuration, WatchdogMode
 from xha.records import record
 
 #: Far above what 64 hosts need (10 KiB); a bound on memory and time.
@@ -128,6 +129,17 @@ _SHORTER = (
     ("StateFileInterval", "StateFileWatchdogTimeout",
      "else this host would be reset between two of its writes"),
 )
+
+
+def published(common: Common) -> Configuration:
+    """What a host says of its configuration to the others, with a fingerprint of the whole."""
+    digest = hashlib.sha256("\n".join(map(repr, common)).encode("ascii")).digest()
+    return Configuration(
+        fingerprint=int.from_bytes(digest[:8], "little") or 1,
+        times_ms=(common.heartbeat_interval_ms, common.heartbeat_timeout_ms,
+                  common.statefile_interval_ms, common.statefile_timeout_ms,
+                  common.heartbeat_watchdog_timeout_ms, common.statefile_watchdog_timeout_ms,
+                  common.boot_join_timeout_ms, common.enable_join_timeout_ms))
 
 
 def display_uuid(uuid: str) -> str:

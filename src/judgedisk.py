@@ -93,7 +93,8 @@ def judge_readings(settings: Config, facts: DiskFacts) -> List[Finding]:
                                  len(facts.failures),
                                  len(facts.failures) + len(facts.readings_us),
                                  ", ".join(map(str, apart)), facts.failures[0]),
-                             "look at the storage (dmesg); a daemon of this host runs all the same"))
+                             "look at the storage (dmesg); a daemon of this host runs all "
+                             "the same"))
     elif facts.failures:
         found.append(failure(check, "{} of {} readings failed: {}".format(
             len(facts.failures), len(facts.failures) + len(facts.readings_us), facts.failures[0]),

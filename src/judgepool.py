@@ -1,21 +1,22 @@
 """What the daemon of this host and the seals of the others' records tell about the pool.
 
 Only what is really known: a record's seal says which software wrote it, when
-by its writer's clock, how its watchdog and its fencing stand, and whether it
-holds the lock; two readings say who advances.  A host's configuration is not
-published, so it cannot be compared; that it is another *generation* shows in
-the datagrams that are refused.  Facts in, findings out.  Source: spec 9, doctor.
+by its writer's clock, how its watchdog and its fencing stand, and which times
+and configuration it goes by; two readings say who advances.  That a host has
+another *generation* shows in the datagrams that are refused, too.  Facts in,
+findings out.  Source: spec 9, doctor.
 """
 
 from typing import Dict, List, Optional, Tuple
 
-from xha import timing
+from xha import config, timing
 from xha.config import Config
 from xha.errors import ExitCode
 from xha.findings import Finding, failure, ok, unknown, warning
 from xha.judgedisk import DiskFacts, Look, host_of
 from xha.latencies import seconds
-from xha.published import NEVER, FencingMode, HostRecord, WatchdogMode
+from xha.published import (NEVER, PUBLISHED_TIMES, Configuration, FencingMode, HostRecord,
+                           WatchdogMode)
 from xha.snapshot import HostView, Snapshot
 
 #: Wall clocks this much apart make logs of two hosts hard to compare, ms.
@@ -94,10 +95,47 @@ def judge_pool(settings: Config, facts: DiskFacts, told: Optional[Snapshot]) -> 
                              _told(told, index), last.at_wall_ms - first.at_wall_ms,
                              max(facts.readings_us or (0,)) // 1000)
     found += _judge_software(settings, first, last)
-    return found + [unknown(
-        "pool", "time-outs of other hosts are not published, and cannot be compared from here; "
-        "only that all hosts have one generation is checked by their daemons",
-        "compare `xha.pyz timing --format=json` of all hosts")]
+    return found + _judge_configurations(settings, first, last)
+
+
+def _judge_configurations(settings: Config, first: Look, last: Look) -> List[Finding]:
+    """Whether all hosts that write go by this configuration, this one's daemon included."""
+    check = "configurations"
+    ours = config.published(settings.common)
+    alike, silent, found = [], [], []  # type: List[str], List[str], List[Finding]
+    for index in range(len(settings.common.hosts)):
+        before, content = _records(index, first, last)
+        if content is None or before is None or before.sequence == content.sequence:
+            continue
+        theirs = content.seal.configuration if content.seal is not None else None
+        if theirs is None:
+            silent.append(str(index))
+        elif theirs == ours:
+            alike.append(str(index))
+        else:
+            found.append(_judge_other(index, theirs, ours))
+    if silent:
+        found.append(unknown(check, "hosts {} do not say which times they go by (xhad, or an older "
+                             "xha)".format(", ".join(silent)), "compare their xhad.conf with this"))
+    if alike:
+        found.append(ok(check, "hosts {} go by this configuration ({:016x})".format(
+            ", ".join(alike), ours.fingerprint)))
+    return found
+
+
+def _judge_other(index: int, theirs: Configuration, ours: Configuration) -> Finding:
+    """Of a host whose configuration is another."""
+    other = ["{} {} (here {})".format(symbol, seconds(its_ms), seconds(our_ms))
+             for symbol, its_ms, our_ms in zip(PUBLISHED_TIMES, theirs.times_ms, ours.times_ms)
+             if its_ms != our_ms]
+    text = "host {} goes by another configuration: {}".format(
+        index, ", ".join(other) if other else "its times are ours, but not its hosts, addresses, "
+        "port, or checks of xapi")
+    timers = [PUBLISHED_TIMES.index(symbol) for symbol in ("Wh", "Ws")]
+    if any(theirs.times_ms[at] > ours.times_ms[at] for at in timers):
+        text += "; it is reset later than hosts with ours count with: THE POOL IS NOT SAFE"
+    return warning("configurations", text, "let xapi enable HA anew, so that all hosts have one "
+                   "configuration; a daemon reads it when it starts")
 
 
 def _told(told: Optional[Snapshot], index: int) -> Optional[HostView]:

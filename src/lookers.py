@@ -107,13 +107,14 @@ real-time privileges, watchdog and who else uses it, timers that a dead daemon l
 against each other and against what the daemon has measured, clock source, xapi's health check.
 
 Ends with 0 when there is no failure, else with the code with which a start would end: that of
-the first failure in the order of a start.  6 or 7: configuration; 2: run directory, interface
-or address, UDP port; 8: State-File; 12: the firewall drops heartbeats; 4: watchdog, or timers of
-a daemon that died armed; 9, 10, 11: what is on the State-File; 16: xapi cannot be checked, which
-would reset this host later.  The JSON is described in docs/doctor.md.
+the first failure in the order of a start.  6 or 7: configuration; 3: the daemon does not answer;
+2: run directory, interface or address, UDP port; 8: State-File; 12: the firewall drops heartbeats;
+4: watchdog, or timers of a daemon that died armed; 9, 10, 11: what is on the State-File; 16: xapi
+cannot be checked, which would reset this host later.  The JSON is described in docs/doctor.md.
 
 Options:
-  --pool                   and what is known of the other hosts: versions, clocks, unsealed ones
+  --pool                   and what is known of the other hosts: versions, configurations and
+                           time-outs, clocks, unsealed ones
   --seconds=N              how long the State-File is read, 0 to 600; if not said 3, and for
                            the other hosts as long as all that run take to write
   --format=FORM            text or json [default: text]""",

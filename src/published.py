@@ -145,6 +145,20 @@ class Heartbeat(NamedTuple):
     seal: Optional[HeartbeatSeal]
 
 
+#: The times of a configuration that are published, in order, by their symbols.  Source: spec 2.
+PUBLISHED_TIMES = ("t1", "T1", "t2", "T2", "Wh", "Ws", "Tboot", "Tenable")
+
+
+@record
+class Configuration(NamedTuple):
+    """What a host says of the configuration that it goes by; for people only."""
+
+    # Of all that must be equal on every host, 64 bits; never 0.
+    fingerprint: int
+    # ms, as PUBLISHED_TIMES.
+    times_ms: Tuple[int, ...]
+
+
 @record
 class RecordSeal(NamedTuple):
     """What our host records say beyond xhad's."""
@@ -161,6 +175,8 @@ class RecordSeal(NamedTuple):
     # The newest incarnation seen of each host, 0 for none.
     incarnations_seen: Tuple[int, ...]
     last_words: Optional[LastWords]
+    # None: not said, by an older version.
+    configuration: Optional[Configuration] = None
 
 
 @record

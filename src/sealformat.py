@@ -45,6 +45,16 @@ when there are none:
 72     184   text, ASCII, padded with NUL
 ==== ====== =============================================================
 
+Configuration that the host goes by, 40 bytes, in seals of host records; all zero
+when the host does not say:
+
+==== ====== =============================================================
+ at   size   field
+==== ====== =============================================================
+0      8     fingerprint of all that must be equal on every host, never 0
+8      8x4   t1, T1, t2, T2, Wh, Ws, Tboot, Tenable, ms
+==== ====== =============================================================
+
 All integers are little-endian.  Source: spec 3 "Seal", spec 4 "Seal", spec 9.
 """
 
@@ -56,7 +66,7 @@ from typing import Optional, Tuple
 from xha.crc import crc32c
 from xha.errors import FormatError
 from xha.hostset import MAX_HOSTS, HostSet
-from xha.published import NEVER, FencingMode, LastWords, WatchdogMode
+from xha.published import NEVER, Configuration, FencingMode, LastWords, WatchdogMode
 
 RECORD_BYTES = 4096
 SEAL_OFFSET = 1024
@@ -76,6 +86,8 @@ AGES = struct.Struct("<{}i".format(MAX_HOSTS))
 _HEAD = struct.Struct("<8sII")
 _CRC = struct.Struct("<I")
 _LAST_WORDS = struct.Struct("<5Q32s184s")
+_CONFIGURATION = struct.Struct("<Q8I")
+_NO_CONFIGURATION = bytes(_CONFIGURATION.size)
 
 #: Where the fields of a record begin, after the seal's head.
 FIELDS_OFFSET = SEAL_OFFSET + _HEAD.size
@@ -99,6 +111,19 @@ class SealState(enum.Enum):
     INTACT = "sealed"
     STALE = "unsealed, rewritten by xhad over a seal"
     ABSENT = "unsealed"
+
+
+def pack_configuration(content: Optional[Configuration]) -> bytes:
+    """40 bytes; zero for None."""
+    if content is None:
+        return _NO_CONFIGURATION
+    return _CONFIGURATION.pack(content.fingerprint, *content.times_ms)
+
+
+def unpack_configuration(data: bytes, at: int) -> Optional[Configuration]:
+    """None when the host does not say."""
+    found = _CONFIGURATION.unpack_from(data, at)
+    return Configuration(fingerprint=found[0], times_ms=found[1:]) if found[0] else None
 
 
 def close_seal(base: bytes, base_checksum: int, fields: bytes) -> bytes:

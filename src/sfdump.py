@@ -25,7 +25,7 @@ ages, -1 never), ``since_xapi_restart_ms``, and ``seal`` (null, or
 ``incarnation``, ``software``, ``written_at``, ``fencing``, ``watchdog_mode``,
 ``sr2``, ``holding``, ``incarnations_seen``, ``last_words``: null, or ``code``,
 ``text``, ``at``, ``incarnation``, ``liveset``, ``heartbeat_domain``,
-``statefile_domain``).
+``statefile_domain``; ``configuration``: null, or ``fingerprint`` and ``times_ms``).
 
 Times are UTC, ISO 8601.  UUIDs have dashes.  Source: spec 9, dump-statefile.
 """
@@ -38,7 +38,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 from xha import sfformat
 from xha.config import Config, display_uuid
 from xha.hostset import MAX_HOSTS, HostSet
-from xha.published import NO_MASTER, Fault, GlobalRecord, HostRecord, LastWords, Section
+from xha.published import (
+    NO_MASTER, PUBLISHED_TIMES, Fault, GlobalRecord, HostRecord, LastWords, Section)
 from xha.records import record
 from xha.sealformat import AGES, SealState
 
@@ -179,13 +180,17 @@ def _describe_seal(content: HostRecord) -> Optional[Dict[str, Any]]:
     seal = content.seal
     if seal is None:
         return None
+    told = seal.configuration
     return {
         "incarnation": seal.incarnation, "software": seal.software,
         "written_at": _moment(seal.written_at_wall_ms // 1000),
         "fencing": seal.fencing.name.lower(), "watchdog_mode": seal.watchdog_mode.name.lower(),
         "sr2": seal.sr2, "holding": seal.holding,
         "incarnations_seen": list(seal.incarnations_seen),
-        "last_words": _describe_words(seal.last_words)}
+        "last_words": _describe_words(seal.last_words),
+        "configuration": None if told is None else {
+            "fingerprint": "{:016x}".format(told.fingerprint),
+            "times_ms": dict(zip(PUBLISHED_TIMES, told.times_ms))}}
 
 
 def _describe_words(words: Optional[LastWords]) -> Optional[Dict[str, Any]]:
@@ -288,7 +293,10 @@ def _seal_rows(seal: Optional[Dict[str, Any]], width: int) -> List[Tuple[str, An
         ("incarnations seen", ", ".join(
             "{}: {}".format(index, number)
             for index, number in enumerate(seal["incarnations_seen"]) if number) or "none")]
-    words = seal["last_words"]
+    words, told = seal["last_words"], seal["configuration"]
+    if told is not None:
+        rows.append(("configuration", "{}: {} s".format(told["fingerprint"], ", ".join(
+            "{} {:g}".format(name, ms / 1000) for name, ms in told["times_ms"].items()))))
     if words is not None:
         rows += [
             ("last words", "{} [{}]".format(words["text"], words["code"])),

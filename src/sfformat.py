@@ -34,8 +34,7 @@ Global record: base of 104 bytes
 100    4     end marker 0x70646e65
 ==== ====== =====================================================
 
-Fields of its seal: the *origin*, with a CRC of its own, because it stays
-valid when xhad rewrites the base (an xhad writes its 512 bytes only)
+Fields of its seal: the *origin*, with a CRC of its own, for when xhad rewrites the base alone
 
 ==== ====== =====================================================
 1040   8     magic ``xhaorign``
@@ -89,7 +88,8 @@ Fields of its seal
 1089   1     watchdog mode
 1090   1     survival rule 2, 0 or 1
 1091   1     holds the master lock, 0 or 1
-1092   444   0: room for what is to come
+1092   40    configuration (``sealformat``)
+1132   404   0: room for what is to come
 1536   64x8  newest incarnation seen of host j, 0 none
 2048   256   last words (``sealformat``)
 2304   1788  0: room for what is to come
@@ -141,14 +141,12 @@ _ORIGIN = struct.Struct("<8sQ64s32sI32sI")
 _ORIGIN_CRC = struct.Struct("<I")
 _ORIGIN_BYTES = _ORIGIN.size + _ORIGIN_CRC.size
 _BLANK_ORIGIN = bytes(_ORIGIN_BYTES)
-INITIALISED_BY_BYTES = 64
-POOL_KEY_BYTES = 32
+INITIALISED_BY_BYTES, POOL_KEY_BYTES = 64, 32
 
 _HOST_SEAL = struct.Struct("<QQ32s4B")
 _HOST_SEAL_AT = sealformat.FIELDS_OFFSET
 _SEEN = struct.Struct("<64Q")
-_SEEN_AT = 1536
-_WORDS_AT = 2048
+_SEEN_AT, _WORDS_AT = 1536, 2048
 
 _BLANK = bytes(RECORD_BYTES)
 _BLANK_UUID = bytes(32)
@@ -368,7 +366,8 @@ def _encode_host_seal(seal: RecordSeal) -> bytes:
     fixed = _HOST_SEAL.pack(
         seal.incarnation, seal.written_at_wall_ms,
         sealformat.pack_text(seal.software, sealformat.SOFTWARE_BYTES), seal.fencing,
-        seal.watchdog_mode, seal.sr2, seal.holding)
+        seal.watchdog_mode, seal.sr2, seal.holding) + sealformat.pack_configuration(
+            seal.configuration)
     return b"".join((
         fixed.ljust(_SEEN_AT - _HOST_SEAL_AT, b"\0"), _SEEN.pack(*seal.incarnations_seen),
         sealformat.pack_last_words(seal.last_words)))
@@ -382,7 +381,8 @@ def _decode_host_seal(data: bytes) -> RecordSeal:
         written_at_wall_ms=at_wall_ms, fencing=sealformat.fencing_mode(fencing),
         watchdog_mode=sealformat.watchdog_mode(mode), sr2=bool(sr2), holding=bool(holding),
         incarnations_seen=_SEEN.unpack_from(data, _SEEN_AT),
-        last_words=sealformat.unpack_last_words(data, _WORDS_AT))
+        last_words=sealformat.unpack_last_words(data, _WORDS_AT),
+        configuration=sealformat.unpack_configuration(data, _HOST_SEAL_AT + _HOST_SEAL.size))
 
 
 def _generation_of(data: bytes) -> str:

@@ -317,7 +317,6 @@ def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
     Returns:
         The instants: issued, noticed, given up, reset, certain, dropped.
     """
-    late_ms = 0 if sealed else beat_ms(common)
     statefile_ms = common.statefile_watchdog_timeout_ms
     heartbeat_ms = common.heartbeat_watchdog_timeout_ms
     # A sealed host is certain by its State-File timer alone, whatever the other does.
@@ -332,7 +331,8 @@ def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
     if not sealed:
         gone_ms = min(gone_ms, max(heard_ms, wrote_ms + seen_ms))
     # Noticed at once, heard at once: what could make the peers act too early.
-    certain_ms, slow_ms = certain_at_ms(common, sealed, 0, 0), cycle_ms(common) + patience_ms(common)
+    certain_ms = certain_at_ms(common, sealed, 0, 0)
+    slow_ms = cycle_ms(common) + patience_ms(common)
     return (
         Moment(name="issued", earliest_ms=0, latest_ms=0,
                why="its last write leaves it, its last heartbeat at most t1 before" if sealed
@@ -345,7 +345,7 @@ def chain(common: Common, sealed: bool = True) -> Tuple[Moment, ...]:
                "path, then on both"),
         Moment(name="reset",
                earliest_ms=max(0, expires_ms - TIMER_UNIT_MS - drift_ms(max(0, expires_ms))),
-               latest_ms=late_ms + latest_reset_ms(longest_ms),
+               latest_ms=(0 if sealed else beat_ms(common)) + latest_reset_ms(longest_ms),
                why="a timer stands at issue + Wh or Ws, rounded down to whole seconds"),
         Moment(name="certain", earliest_ms=certain_ms, latest_ms=cycle_ms(common) + certain_ms,
                why="notice + timeout + drift + reset, by the sign-of-life guard"),

@@ -104,6 +104,7 @@ class View:
 
     __slots__ = (
         "common", "me", "everyone", "peers", "out", "wake_at_ms", "software", "watchdog_mode",
+        "configuration",
         "incarnation", "keyed", "phase", "waiting_for", "liveset", "proposed",
         "heartbeat_domain", "statefile_domain", "joining", "join_blocked", "frozen",
         "fence_request",
@@ -127,6 +128,8 @@ class View:
         self.wake_at_ms = NEVER
         self.software = software
         self.watchdog_mode = watchdog_mode
+        # For the others' administrators; nothing here hangs on it.
+        self.configuration = config.published(common)
         # Set by the first good reading; 0 before.
         self.incarnation = 0
         self.keyed = False

@@ -72,6 +72,26 @@ def test_beside_an_armed_pool_it_sees_a_healthy_one_and_harms_nothing(pool_of):
                     "nobody wrote what the daemon does not")
 
 
+def test_hosts_that_go_by_other_configurations_are_told(pool_of):
+    pool = pool_of(3)
+    pool.hosts[1].write_config(Ws=9)
+    pool.hosts[2].write_config(Tenable=21)
+    pool.form()
+    code, found = doctor(pool.hosts[0], "--pool", "--seconds=4")
+    assert code == 0, found
+    told = found["configurations"]
+    assert levels(told) == ["warning", "warning", "ok"]
+    assert "host 1 goes by another configuration: Ws 9 s (here 8 s); it is reset" in said(told)
+    assert "host 2 goes by another configuration: Tenable 21 s (here 20 s)" in said(told)
+    assert "hosts 0 go by this configuration" in said(told)
+    # Its own daemon and file differ once the file is changed under it.
+    pool.hosts[0].write_config(Ws=10)
+    _, found = doctor(pool.hosts[0], "--pool", "--seconds=4")
+    assert "host 0 goes by another configuration: Ws 8 s (here 10 s)" in said(
+        found["configurations"])
+    assert "Ws 8 s instead of 10 s" in said(found["time-outs"])
+
+
 def test_timing_takes_what_the_daemon_has_measured_and_needs_no_disk(pool_of):
     pool = pool_of(2)
     pool.form()

@@ -1,7 +1,7 @@
 """What the daemon and the seals of records tell about the pool: tables."""
 import pytest
 
-from xha import judgepool, sfformat
+from xha import config, judgepool, sfformat
 from xha.hostset import HostSet
 from xha.judgedisk import Look
 from xha.published import FencingMode, NO_MASTER, WatchdogMode
@@ -146,7 +146,38 @@ def test_without_a_reading_nothing_is_known_and_it_is_said():
     check(judgepool.judge_pool(SETTINGS, disk(error="gone"), None), ["unknown"], None, "nothing is")
 
 
-def test_what_is_not_published_is_not_claimed():
-    last = judgepool.judge_pool(SETTINGS, pool_of(record(1)), None)[-1]
-    assert (last.level.value, last.check) == ("unknown", "pool")
-    assert "not published" in last.text
+OURS = config.published(SETTINGS.common)
+
+
+def theirs(**changes):
+    return config.published(SETTINGS.common._replace(**changes))
+
+
+CONFIGURATIONS = [
+    # what host 1 says, level, words, why
+    (OURS, "ok", "hosts 1 go by this configuration", "one configuration"),
+    (theirs(statefile_watchdog_timeout_ms=9000), "warning",
+     "Ws 9 s (here 8 s); it is reset later", "a longer timer than we count with"),
+    (theirs(heartbeat_watchdog_timeout_ms=4000), "warning", "Wh 4 s (here 5 s)", "a shorter one"),
+    (theirs(xapi_check_interval_ms=7000), "warning", "checks of xapi", "no time-out of the pool"),
+    (theirs(udp_port=695), "warning", "port", "another port"),
+    (None, "unknown", "hosts 1 do not say", "an older version"),
+]
+
+
+@pytest.mark.parametrize("said, level, words, why", CONFIGURATIONS,
+                         ids=[row[-1] for row in CONFIGURATIONS])
+def test_configurations_are_compared(said, level, words, why):
+    facts = pool_of(record(1, seal={"configuration": said}))
+    found = [one for one in judgepool.judge_pool(SETTINGS, facts, None)
+             if one.check == "configurations"]
+    check(found, [level], None, words)
+    assert ("NOT SAFE" in found[0].text) is ("longer timer" in why)
+
+
+def test_an_xhad_host_and_one_that_is_down_are_not_compared():
+    assert "hosts 1 do not say" in judgepool.judge_pool(
+        SETTINGS, pool_of(record(1, seal=None)), None)[-1].text
+    down = record(1, sequence=7, seal={"configuration": theirs(udp_port=695)})
+    assert not [one for one in judgepool.judge_pool(SETTINGS, pool_of(down), None)
+                if one.check == "configurations"]

@@ -1,7 +1,7 @@
 """What measured latencies say of the time-outs: tables."""
 import pytest
 
-from xha import latencies, timing
+from xha import latencies
 from xha.errors import ExitCode
 from xha.findings import Level
 from xha.latencies import Measured, seconds

@@ -6,7 +6,7 @@ import format_samples as samples
 import pytest
 
 from xha import config, sfdump, sfformat
-from xha.published import BLANK_RECORD
+from xha.published import BLANK_RECORD, Configuration
 from xha.sfdump import Image
 
 
@@ -59,6 +59,21 @@ def test_a_global_record_that_claims_a_million_hosts_shows_what_there_is():
     assert "  host[63].sequence = 0\n" in shown
 
 
+def test_the_configuration_that_a_host_goes_by_is_shown():
+    """Source: spec 9, dump-statefile: every field."""
+    said = Configuration(fingerprint=0xAB, times_ms=(1500, 5000, 1000, 5000, 5000, 8000, 45000,
+                                                     20000))
+    sections = ours()
+    sections[3] = sfformat.encode_host(samples.HOST._replace(
+        seal=samples.HOST.seal._replace(configuration=said)))
+    told = json.loads(sfdump.as_json(image_of(sections)))["hosts"][2]["seal"]["configuration"]
+    assert told == {"fingerprint": "00000000000000ab", "times_ms": {
+        "t1": 1500, "T1": 5000, "t2": 1000, "T2": 5000, "Wh": 5000, "Ws": 8000, "Tboot": 45000,
+        "Tenable": 20000}}
+    assert ("00000000000000ab: t1 1.5, T1 5, t2 1, T2 5, Wh 5, Ws 8, Tboot 45, Tenable 20 s"
+            in " ".join(sfdump.as_text(image_of(sections)).split()))
+
+
 def test_json_names_every_field():
     found = json.loads(sfdump.as_json(image_of(ours())))
     assert found["version"] == 1
@@ -87,7 +102,8 @@ def test_json_names_every_field():
         "last_words": {
             "code": "statefile-lost", "text": "The State-File did not answer for 30 s.",
             "at": "2023-11-14T22:13:21Z", "incarnation": 1700000000, "liveset": [0, 1, 2],
-            "heartbeat_domain": [1, 2], "statefile_domain": [2]}}
+            "heartbeat_domain": [1, 2], "statefile_domain": [2]},
+        "configuration": None}
     assert found["hosts"][0]["host_uuid"] is None
     assert found["hosts"][0]["seal"] is None
 

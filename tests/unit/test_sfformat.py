@@ -9,7 +9,7 @@ from xha import crc, sealformat, sfformat
 from xha.errors import FormatError
 from xha.hostset import HostSet
 from xha.published import (
-    BLANK_RECORD, NEVER, Fault, FencingMode, GlobalSeal, LastWords, Phase, PoolState,
+    BLANK_RECORD, NEVER, Configuration, Fault, FencingMode, GlobalSeal, LastWords, Phase, PoolState,
     WatchdogMode)
 from xha.sealformat import SealState
 
@@ -98,6 +98,21 @@ def test_golden_bytes_of_global_records():
     assert sfformat.encode_global(samples.GLOBAL) == samples.golden("global-sealed")
     assert sfformat.encode_global(PLAIN_GLOBAL) == samples.golden("global-xhad")
     assert sfformat.decode_global(samples.golden("global-sealed")) == samples.GLOBAL
+
+
+def test_the_configuration_that_a_host_goes_by_has_its_place():
+    """40 bytes of what was room before: zero where an older version wrote the record."""
+    said = Configuration(fingerprint=0x1122334455667788,
+                         times_ms=(1, 2, 3, 4, 5, 6, 7, 2000000000))
+    bare = sfformat.encode_host(samples.HOST)
+    full = sfformat.encode_host(samples.HOST._replace(
+        seal=samples.HOST.seal._replace(configuration=said)))
+    assert bare[1092:1132] == bytes(40)
+    assert full[1092:1132] == struct.pack("<Q8I", 0x1122334455667788, 1, 2, 3, 4, 5, 6, 7,
+                                          2000000000)
+    assert (full[:1092], full[1132:4092]) == (bare[:1092], bare[1132:4092])
+    assert sfformat.decode_host(full).seal.configuration == said
+    assert sfformat.decode_host(bare).seal.configuration is None
 
 
 def test_golden_bytes_of_host_records():
