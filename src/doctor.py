@@ -37,7 +37,7 @@ CONFIG_S = 10.0
 #: How long the State-File is read, s: where nothing else is said, and at most.
 SECONDS, SECONDS_MAX = 3, 600
 #: What is about the user who looks: root's daemon may fare otherwise.
-_USERS = ("run files", "state files", "log files", "real time")
+_USERS = ("run files", "state files", "log files", "real time", "UDP port")
 
 
 def run(arguments: Dict[str, Any]) -> int:

@@ -43,9 +43,12 @@ def judge_daemon(daemon_pid: int, told: Optional[Snapshot], why: str, code: int 
         daemon_pid: who holds the daemon's lock; 0 for nobody.
         told: what it answered, None when it gave no answer.
         why: then, why.
-        code: then, the exit code of the question: 3, it did not answer in time.
+        code: then, the exit code of the question: 14, there is none; 3, it did not answer in
+            time; 16, it may not be asked.
     """
     check = "daemon"
+    if not daemon_pid and told is None and code not in (0, ExitCode.DAEMON_NOT_PRESENT):
+        return [unknown(check, "whether one runs is not known: {}".format(why))]
     if not daemon_pid and told is None:
         return [ok(check, "none runs: nothing here is in use")]
     if told is None and daemon_pid and code == ExitCode.TRANSIENT_ERROR:

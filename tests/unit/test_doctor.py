@@ -212,6 +212,8 @@ def test_what_an_ordinary_user_is_refused_is_not_said_of_root_s_daemon():
                  ok("real time", "granted"), warning("clock", "slow", "x")):
         assert doctor._as_anybody(kept) == kept
     assert doctor._as_anybody(warning("real time", "no", "x")).level is findings.Level.UNKNOWN
+    taken = failure("UDP port", "694 is taken: a process on 10.0.0.1", "x", ExitCode.SYSTEM_ERROR)
+    assert doctor._as_anybody(taken).level is findings.Level.UNKNOWN, "it may be root's daemon"
 
 
 def test_without_a_configuration_the_host_is_looked_at_all_the_same(host):

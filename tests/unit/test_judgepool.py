@@ -142,6 +142,12 @@ def test_a_daemon_that_does_not_answer_in_time_is_a_failure():
     check(judgepool.judge_daemon(7, None, "no daemon", 14), ["warning"], None, "process 7")
 
 
+def test_a_daemon_that_may_not_be_asked_is_not_said_to_be_none():
+    check(judgepool.judge_daemon(0, None, "no daemon", 14), ["ok"], None, "none runs")
+    check(judgepool.judge_daemon(0, None, "permission denied", 16), ["unknown"], None, "denied")
+    check(judgepool.judge_daemon(0, None, "no answer in 5 s", 3), ["unknown"], None, "not known")
+
+
 def test_without_a_reading_nothing_is_known_and_it_is_said():
     check(judgepool.judge_pool(SETTINGS, disk(error="gone"), None), ["unknown"], None, "nothing is")
 
