@@ -190,7 +190,7 @@ def test_a_daemon_with_other_times_than_the_file_is_told(host, monkeypatch):
                     heartbeat_watchdog_timeout_ms=30000, statefile_watchdog_timeout_ms=45000)
     for changes, words in ((dict(), None), (dict(statefile_watchdog_timeout_ms=60000),
                                             "Ws 60 s instead of 45 s")):
-        monkeypatch.setattr(client, "call", lambda paths, *words, changes=changes: ctlformat.Reply(
+        monkeypatch.setattr(client, "call", lambda *_, changes=changes, **__: ctlformat.Reply(
             0, report.as_json(told._replace(**changes)), ""))
         _, out, _ = host.run("doctor", "--seconds=0", "--format=json", "--config=" + host.config)
         said = [one["text"] for one in json.loads(out)["findings"]
