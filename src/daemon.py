@@ -234,6 +234,8 @@ class _Daemon(World):
             data, source, received_at_ms = received
             self._node.datagram(data, source, received_at_ms)
             self._observer.datagram(source)
+        else:
+            drained = self._socket.peers_are_silent()
         self._take_completions()
         self._service.turn()
         self._take_signals()

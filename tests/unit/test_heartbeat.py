@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from xha import heartbeat
 from xha.errors import ExitCode, XhaError
 from xha.faultpoints import FaultPoints
 from xha.heartbeat import HeartbeatSocket
@@ -179,6 +180,91 @@ def test_a_burst_of_63_peers_fits_into_the_socket(pool):
     while received < count and arrives(second) is not None:
         received += 1
     assert received == count
+
+
+def flood(pool, source, target, count=20000):
+    """Send more from an address to a host than any buffer holds."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+        attacker.bind(source)
+        for _ in range(count):
+            attacker.sendto(bytes(1400), (IPV4[target], pool.port))
+
+
+FLOODS = [
+    # source,             silent, why
+    (("127.0.0.77", 0),   True,   "a stranger"),
+    (("127.0.0.1", 0),    True,   "a host's address, but not the port it sends from"),
+    (IPV4[0],             False,  "a host's address and port"),
+    (IPV4[1],             True,   "our own address, as far as we can tell"),
+]
+
+
+@pytest.mark.parametrize("source, silent, why", FLOODS, ids=[row[-1] for row in FLOODS])
+def test_no_flood_takes_the_room_of_another_host(pool, source, silent, why):
+    """Each host's heartbeats have a queue of their own, and it is their turn soon."""
+    second, third = pool.host(1), pool.host(2)
+    if isinstance(source, str):
+        # As the network would bring it: from the very port; sent before that host was there.
+        source = (source, pool.port if source != IPV4[1] else 0)
+    flood(pool, source, 1)
+    for number in range(5):
+        third.send(b"a heartbeat", pool.peers(1))
+        taken = [one for one in (second.receive() for _ in range(2 * heartbeat.TURNS_ALONE))
+                 if one is not None]
+        assert [one[1] for one in taken if one[0] == b"a heartbeat"] == [IPV4[2]], (
+            number, "it waits behind the flood, or was lost in it")
+    assert second.peers_are_silent() is silent
+    while second.receive() is not None:
+        pass
+    assert second.peers_are_silent()
+
+
+def test_the_queues_share_a_turn(pool):
+    """A hundred of each host and of a stranger: whoever begins, none is behind."""
+    first, second, third = pool.host(0), pool.host(1), pool.host(2)
+    for one in (first, third):
+        for _ in range(100):
+            one.send(DATAGRAM, pool.peers(1))
+    flood(pool, ("127.0.0.77", 0), 1, 100)
+    taken = [arrives(second)[1] for _ in range(30)]
+    assert sorted(taken.count(source) for source in (IPV4[0], IPV4[2], "127.0.0.77")) == [10] * 3
+
+
+def test_a_host_that_could_not_be_reached_at_the_start_gets_its_queue_later(pool, monkeypatch):
+    """Its network came up after ours: until then its heartbeats come with the strangers'."""
+    real = socket.socket.connect
+    unreachable = [True]
+
+    def connect(one, where):
+        if unreachable[0]:
+            raise OSError(101, "Network is unreachable")
+        return real(one, where)
+
+    monkeypatch.setattr(socket.socket, "connect", connect, raising=False)
+    second, third = pool.host(1), pool.host(2)
+    third.send(b"by the common way", pool.peers(1))
+    assert arrives(second)[:2] == (b"by the common way", IPV4[2])
+    flood(pool, ("127.0.0.77", 0), 1, 10)
+    assert not second.peers_are_silent(), "a heartbeat may be among them"
+    while second.receive() is not None:
+        pass
+    unreachable[0] = False
+    for advance_ms in (0, heartbeat.RECONNECT_MS):
+        pool.now_ms += advance_ms
+        third.send(b"still by the common way", pool.peers(1))
+        assert arrives(second)[0] == b"still by the common way"
+        assert (2 in second._unconnected) is (advance_ms == 0)
+    flood(pool, ("127.0.0.77", 0), 1)
+    third.send(b"by its own", pool.peers(1))
+    assert b"by its own" in [second.receive()[0] for _ in range(2 * heartbeat.TURNS_ALONE)]
+
+
+def test_nobody_else_can_bind_the_port_while_it_is_ours(pool):
+    pool.host(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="Address already in use"):
+            other.bind((IPV4[1], pool.port))
 
 
 def test_ipv6():
