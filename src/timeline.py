@@ -2,7 +2,9 @@
 
 Works on the files of this host, whether its daemon runs or not, and on files
 copied from anywhere.  A file is read as it is found: a daemon that writes to
-it meanwhile costs at most the record that it is writing.  Source: spec 9.
+it meanwhile costs at most the record that it is writing.  A disk that hangs,
+which is one of the things one looks for here, holds a child and not the
+command.  Source: spec 9.
 """
 
 import calendar
@@ -13,13 +15,15 @@ import re
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from xha import catalogue, cli, history, recorderdisk, recorderformat, syslogger
+from xha import bounded, catalogue, cli, history, recorderdisk, recorderformat, syslogger
 from xha.errors import ExitCode, FormatError, XhaError
 from xha.history import Line, Source
 from xha.paths import Paths
 
 #: Units of an age, s.
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+#: How long the disk of each FILE may take, s.
+BOUND_S = 10.0
 _DATES = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 
 
@@ -91,15 +95,12 @@ def read(paths: Sequence[str]) -> Tuple[List[Source], str]:
     sources = []
     warnings = []
     for path in paths:
-        if not os.path.isdir(path):
-            sources.append(_read_file(path))
-            continue
-        found = _files_in(path)
-        for file in found:
+        found = _bounded(path)
+        for file, data in found:
             try:
-                sources.append(_read_file(file))
+                sources.append(_source_of(file, data))
             except XhaError as refused:
-                if len(found) == 1 or refused.code is not ExitCode.INVALID_PARAMETER:
+                if len(found) == 1:
                     raise
                 warnings.append(str(refused))
     if not sources:
@@ -107,6 +108,24 @@ def read(paths: Sequence[str]) -> Tuple[List[Source], str]:
                        "yet, or it could not write (its log says recorder-failed)".format(
                            ", ".join(paths)))
     return sources, "; ".join(warnings)
+
+
+def _bounded(path: str) -> List[Tuple[str, bytes]]:
+    """``_contents``, by a child that is left behind where the disk hangs."""
+    try:
+        found = bounded.run(lambda: _contents(path), path, BOUND_S)  # type: List[Tuple[str, bytes]]
+        return found
+    except XhaError as error:
+        if error.code is ExitCode.STATEFILE_INACCESSIBLE:   # Of a child that is late.
+            raise XhaError(ExitCode.SYSTEM_ERROR, str(error) + ": its disk hangs") from error
+        raise
+
+
+def _contents(path: str) -> List[Tuple[str, bytes]]:
+    """Name and bytes of this file, or of each recorder in this directory, the newest first."""
+    if not os.path.isdir(path):
+        return [(path, _bytes_of(path))]
+    return [(file, _bytes_of(file)) for file in _files_in(path)]
 
 
 def _files_in(folder: str) -> List[str]:
@@ -120,16 +139,20 @@ def _files_in(folder: str) -> List[str]:
     return sorted(ours, key=lambda file: (len(file) != len(path), len(file), file))
 
 
-def _read_file(path: str) -> Source:
+def _bytes_of(path: str) -> bytes:
+    """What is in a file; of what is longer than any recorder one byte more than that."""
     try:
         # A pipe that nobody writes to is refused, and not waited for.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as stream:
-            data = stream.read(recorderformat.MAX_FILE + 1)
+            return stream.read(recorderformat.MAX_FILE + 1) or b""
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def _source_of(path: str, data: bytes) -> Source:
     try:
-        if data is None or len(data) > recorderformat.MAX_FILE:
+        if len(data) > recorderformat.MAX_FILE:
             raise FormatError("it is no file, or larger than {} bytes".format(
                 recorderformat.MAX_FILE))
         return Source(path=path, recording=recorderformat.decode(data))

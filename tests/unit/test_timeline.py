@@ -224,6 +224,21 @@ def test_one_spoilt_file_in_the_directory_leaves_the_others(place, xha):
     assert err.startswith("{}/recorder.1 is no flight recorder: no header".format(place))
 
 
+def test_a_disk_that_hangs_holds_a_child_and_not_the_command(place, xha, monkeypatch):
+    readable, writable = os.pipe()
+    monkeypatch.setattr(timeline, "_bytes_of", lambda path: os.read(readable, 1))
+    monkeypatch.setattr(timeline, "BOUND_S", 0.05)
+    lay(place / "recorder", event(1))
+    try:
+        code, out, err = xha()
+    finally:
+        os.close(readable)
+        os.close(writable)
+    assert (code, out) == (2, "")
+    assert err == ("xha.pyz timeline: {}: it did not answer within 0.05 s: its disk hangs\n"
+                   .format(place))
+
+
 def test_damage_is_said_and_the_rest_is_shown(place, xha):
     data = bytearray(file_of([event(1), event(2)]))
     data[(2 * recorderformat.HEADER_SLOTS + 1) * recorderformat.SLOT_BYTES + 40] ^= 1
