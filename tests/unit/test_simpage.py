@@ -5,9 +5,10 @@ from html.parser import HTMLParser
 
 import pytest
 from outcome_samples import ALL, outcome_of
-from xha import simdrawing, simpage, simwords
+from xha import htmlstyle, simpage, simwords, svglanes
 from xha.simoutcome import DEATHS, STATES
-from xha.simstyle import STYLE
+
+STYLE = htmlstyle.STYLE
 
 #: Elements without an end.
 VOID = {"meta"}
@@ -121,9 +122,9 @@ def test_the_legend_explains_each_state_that_is_drawn(name):
 
 def test_each_state_has_a_colour_and_the_lively_ones_a_hatching():
     for state in STATES:
-        assert ".s-" + simdrawing.slug(state) in STYLE
-    assert {name for name, _ in simdrawing.PATTERNS} | {"online", "down", "no-daemon"} == {
-        simdrawing.slug(state) for state in STATES}
+        assert ".s-" + svglanes.slug(state) in STYLE
+    hatched = {name for name, _ in svglanes.PATTERNS}
+    assert {svglanes.slug(state) for state in STATES} - hatched == {"online", "down", "no-daemon"}
 
 
 def test_light_and_dark_have_the_same_colours_to_give():

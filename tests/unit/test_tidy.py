@@ -25,6 +25,7 @@ ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgeh
           "judgenetwork", "judgedisk", "judgepool"}
 FORMATS = {"crc", "keyedhash", "sealformat", "hbformat", "sfformat", "ctlformat",
            "recorderformat"}
+PICTURES = {"htmlpage", "htmlstyle", "svglanes"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
@@ -51,7 +52,7 @@ SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "si
              "simxhadlock"}
 
 #: What decides or encodes, and touches nothing outside.
-PURE = VOCABULARY | CORE | HEALTH | ADVICE | FORMATS | PLANS | SIMULATOR
+PURE = VOCABULARY | CORE | HEALTH | ADVICE | FORMATS | PLANS | PICTURES | SIMULATOR
 
 # layer       may import                                   because
 LAYERS = [
@@ -61,10 +62,12 @@ LAYERS = [
     (ADVICE, VOCABULARY | FORMATS | HEALTH | ADVICE, "facts are judged by who did not look"),
     (FORMATS, VOCABULARY | FORMATS, "bytes are bytes, whoever carries them"),
     (PLANS, VOCABULARY | PLANS, "what to do to a disk is decided without touching it"),
+    (PICTURES, VOCABULARY | PICTURES, "how it looks is decided without knowing whose it is"),
     (SHELLS, VOCABULARY | FORMATS | PLANS | SHELLS, "a shell acts; it never decides"),
-    (SIMULATOR, VOCABULARY | CORE | FORMATS | {"node"} | SIMULATOR,
+    (SIMULATOR, VOCABULARY | CORE | FORMATS | PICTURES | {"node"} | SIMULATOR,
      "the simulator is the world; it touches none"),
-    (PROGRAM, VOCABULARY | CORE | HEALTH | ADVICE | FORMATS | PLANS | SHELLS | SIMULATOR | PROGRAM,
+    (PROGRAM, VOCABULARY | CORE | HEALTH | ADVICE | FORMATS | PLANS | PICTURES | SHELLS
+     | SIMULATOR | PROGRAM,
      "here all of them meet"),
 ]
 
