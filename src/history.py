@@ -140,7 +140,8 @@ def _lines_of_host(lives: Sequence[Recording], host: str, messages: Catalogue,
         same_boot = before is not None and before.boot_id == header.boot_id
         if same_boot and last is not None:
             yield from _jump(base, last, (header.wall_ms, header.mono_ms))
-        yield base._replace(text=_begin_text(header, before, last))
+        yield base._replace(text=_begin_text(header, before, last),
+                            fields=_begin_fields(header, before, last))
         last = (header.wall_ms, header.mono_ms)
         for entry in life.entries:
             at = (entry.wall_ms, entry.mono_ms)
@@ -176,6 +177,19 @@ def _begin_text(header: Header, before: Optional[Header],
             text, (header.mono_ms - last[1]) / 1000)
     return "{}, THE MACHINE WAS BOOTED ANEW (boot {}); nothing was recorded for {:.1f} s " \
            "before".format(text, boot, (header.wall_ms - last[0]) / 1000)
+
+
+def _begin_fields(header: Header, before: Optional[Header],
+                  last: Optional[Tuple[int, int]]) -> Tuple[Tuple[str, Any], ...]:
+    """What a line about the beginning of a daemon's life tells programs."""
+    found = [("booted_anew", before is not None and before.boot_id != header.boot_id),
+             ("heartbeat_timeout_ms", header.heartbeat_timeout_ms),
+             ("statefile_timeout_ms", header.statefile_timeout_ms)]  # type: List[Tuple[str, Any]]
+    if before is not None and last is not None:
+        same = before.boot_id == header.boot_id
+        found.append(("unrecorded_ms",
+                      header.mono_ms - last[1] if same else header.wall_ms - last[0]))
+    return tuple(found)
 
 
 def text_of(entry: Entry, messages: Catalogue, addresses: Sequence[str] = ()) -> str:

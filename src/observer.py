@@ -199,8 +199,9 @@ class Observer:
 def recorder_of(settings: Config, messages: Catalogue, folder: str, software: str) -> Recorder:
     """The flight recorder of this host, with its files in ``folder``; not started."""
     hosts, index = settings.common.hosts, int(settings.local.index)
+    times = (settings.common.heartbeat_timeout_ms, settings.common.statefile_timeout_ms)
     return Recorder(folder, messages, [host.address for host in hosts], index,
-                    hosts[index].uuid, software)
+                    hosts[index].uuid, software, timeouts_ms=times)
 
 
 def _age(now_ms: int, at_ms: int) -> int:

@@ -83,13 +83,14 @@ class Recorder:
 
     def __init__(self, folder: str, messages: Catalogue, addresses: Sequence[str] = (),
                  host: int = -1, uuid: str = "", software: str = "",
-                 disk: Optional[Disk] = None) -> None:
+                 disk: Optional[Disk] = None, timeouts_ms: Tuple[int, int] = (0, 0)) -> None:
         """Prepare; nothing is opened before ``start``.
 
         Args:
             folder: where the files are; made when it is missing.
             addresses: those of the pool's hosts by index.
             host: this host's index; -1 when that is not known.
+            timeouts_ms: T1 and T2, for who reads the file.
         """
         self._folder = folder
         self._messages = messages
@@ -98,7 +99,8 @@ class Recorder:
             boot_id=boot_id(), host=host, uuid=uuid, machine=os.uname().nodename,
             addresses=self._addresses, software=software, pid=os.getpid(),
             wall_ms=int(time.time() * 1000), mono_ms=int(time.monotonic() * 1000), online=False,
-            event_slots=recorderformat.EVENT_SLOTS, measure_slots=recorderformat.MEASURE_SLOTS)
+            event_slots=recorderformat.EVENT_SLOTS, measure_slots=recorderformat.MEASURE_SLOTS,
+            heartbeat_timeout_ms=timeouts_ms[0], statefile_timeout_ms=timeouts_ms[1])
         self._disk = disk or Disk()
         self._queue = deque(maxlen=QUEUE_LENGTH)  # type: Deque[_Waiting]
         self._serials = count()

@@ -75,6 +75,8 @@ MAX_FILE = 16 << 20
 _MAX_SLOTS = MAX_FILE // SLOT_BYTES
 
 _MAX_NUMBER = 1 << 64
+#: What a header may leave out.
+_NO_TIMES = {"heartbeat_timeout_ms": 0, "statefile_timeout_ms": 0}
 #: Lists of lists of values, and no more.
 _MAX_DEPTH = 2
 
@@ -100,6 +102,9 @@ class Header(NamedTuple):
     online: bool
     event_slots: int
     measure_slots: int
+    # T1 and T2 of this daemon; 0 when they are not known.
+    heartbeat_timeout_ms: int = 0
+    statefile_timeout_ms: int = 0
 
     @property
     def file_bytes(self) -> int:
@@ -318,7 +323,7 @@ def _number(found: Dict[str, Any], name: str, least: int = -_MAX_NUMBER,
 
 
 def _header_of(text: bytes) -> Header:
-    found = _object_of(text)
+    found = dict(_NO_TIMES, **_object_of(text))
     addresses = found.get("addresses")
     if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses):
         raise FormatError("addresses are no list of texts")
@@ -329,7 +334,9 @@ def _header_of(text: bytes) -> Header:
         wall_ms=_number(found, "wall_ms"), mono_ms=_number(found, "mono_ms"),
         online=found.get("online") is True,
         event_slots=_number(found, "event_slots", MAX_PARTS, _MAX_SLOTS),
-        measure_slots=_number(found, "measure_slots", MAX_PARTS, _MAX_SLOTS))
+        measure_slots=_number(found, "measure_slots", MAX_PARTS, _MAX_SLOTS),
+        heartbeat_timeout_ms=_number(found, "heartbeat_timeout_ms", 0),
+        statefile_timeout_ms=_number(found, "statefile_timeout_ms", 0))
 
 
 def _entry_of(text: bytes) -> Entry:

@@ -6,7 +6,8 @@ HEADER = Header(
     boot_id="2b1b9c62-1111-4222-8333-444455556666", host=1,
     uuid="10000001-1111-4222-8333-000000000001", machine="dom0-b",
     addresses=("10.0.0.1", "10.0.0.2", "10.0.0.3"), software="xha 1.0.0", pid=1234,
-    wall_ms=1700000000000, mono_ms=500000, online=False, event_slots=32, measure_slots=16)
+    wall_ms=1700000000000, mono_ms=500000, online=False, event_slots=32, measure_slots=16,
+    heartbeat_timeout_ms=20000, statefile_timeout_ms=30000)
 
 
 def event(at_ms, name="host-online", level="notice", **fields):

@@ -120,6 +120,18 @@ def test_a_new_boot_says_so_and_how_long_nothing_was_recorded():
                              "cccccccc); nothing was recorded for 90.0 s before")
 
 
+def test_the_beginning_of_a_life_has_fields_for_programs():
+    first = source(event(10), pid=5)
+    again = source(event(40010), pid=6, mono_ms=HEADER.mono_ms + 40010,
+                   wall_ms=HEADER.wall_ms + 40010, heartbeat_timeout_ms=0)
+    booted = source(moved(event(5), 90000, -400000), boot_id="c" * 36, pid=7,
+                    wall_ms=HEADER.wall_ms + 90010, mono_ms=HEADER.mono_ms - 400000)
+    times = {"heartbeat_timeout_ms": 20000, "statefile_timeout_ms": 30000, "booted_anew": False}
+    assert [dict(line.fields) for line in lines(first, again, booted) if line.kind == "begin"] == [
+        times, dict(times, heartbeat_timeout_ms=0, unrecorded_ms=40000),
+        dict(times, booted_anew=True, unrecorded_ms=50000)]
+
+
 JUMPS = [
     # wall clock against the monotonic one, ms; said; why
     (500,      "",                   "as much as a clock that is disciplined moves"),

@@ -255,4 +255,6 @@ def test_the_recorder_of_a_configuration_is_about_this_host(tmp_path):
     about = made._about
     assert (about.host, about.uuid) == (1, settings.common.hosts[1].uuid)
     assert about.addresses == tuple(host.address for host in settings.common.hosts)
+    assert (about.heartbeat_timeout_ms, about.statefile_timeout_ms) == (
+        settings.common.heartbeat_timeout_ms, settings.common.statefile_timeout_ms)
     assert not list(tmp_path.iterdir()), "nothing is made before it starts"

@@ -223,7 +223,8 @@ BAD_HEADERS = [
     ({"host": 64}, "a host too many"), ({"host": "1"}, "a host that is no number"),
     ({"event_slots": 15}, "a ring too small"), ({"event_slots": 1 << 20}, "a ring too large"),
     ({"addresses": "10.0.0.1"}, "addresses that are no list"), ({"addresses": [1]}, "numbers"),
-    ({"boot_id": None}, "no boot"),
+    ({"boot_id": None}, "no boot"), ({"heartbeat_timeout_ms": -1}, "a time-out before it began"),
+    ({"statefile_timeout_ms": "5 s"}, "a time-out that is no number"),
 ]
 
 
@@ -234,6 +235,14 @@ def test_a_header_that_cannot_be_is_none(change, why):
     slots = recorderformat.pack(b"H", 0, json.dumps(found).encode("ascii"))
     with pytest.raises(FormatError):
         recorderformat.decode_header(slots)
+
+
+def test_a_header_without_time_outs_has_none_that_is_known():
+    told = dict(HEADER._asdict(), addresses=list(HEADER.addresses))
+    del told["heartbeat_timeout_ms"], told["statefile_timeout_ms"]
+    slots = recorderformat.pack(b"H", 0, json.dumps(told).encode("ascii"))
+    assert recorderformat.decode_header(slots) == HEADER._replace(
+        heartbeat_timeout_ms=0, statefile_timeout_ms=0)
 
 
 def outcome(data):
