@@ -32,7 +32,7 @@ from xha.records import record
 JUMP_MS = 500
 
 #: Later times, ms, are no dates with a year of four digits: a file that was made up.
-_DATES_END_MS = 253402300800000
+DATES_END_MS = 253402300800000
 
 #: Fields of a measurement with one number for each host.
 _OF_HOSTS = ("heartbeats", "silence_ms_max", "heartbeat_age_ms", "record_age_ms")
@@ -68,14 +68,16 @@ class Line(NamedTuple):
 
 
 def history(sources: Sequence[Source], messages: Catalogue,
-            measures: bool = False) -> Tuple[Line, ...]:
+            measures: bool = False, words: bool = True) -> Tuple[Line, ...]:
     """The lines of these recordings, in the order of time; those given twice count once.
 
     Args:
-        measures: measurements are wanted, too.
+        measures: measurements are wanted, too;
+        words: and their text, which takes long where hosts are many.
     """
     names = host_names(sources)
-    streams = [_lines_of_host(lives, names[_host_of(lives[0])], messages, measures)
+    streams = [_lines_of_host(lives, names[_host_of(lives[0])], messages,
+                              (measures, words))
                for lives in _hosts(sources)]
     return tuple(heapq.merge(*streams, key=lambda line: line.wall_ms))
 
@@ -95,10 +97,15 @@ def name_of(header: Header, names: Dict[Tuple[int, str, str], str]) -> str:
 
 def stamp(wall_ms: int) -> str:
     """A time as it is shown: UTC with ms; in plain ms where that is no date."""
-    if not 0 <= wall_ms < _DATES_END_MS:
+    if not is_date(wall_ms):
         return "{} ms".format(wall_ms)
     return "{}.{:03d}Z".format(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall_ms // 1000)),
                                wall_ms % 1000)
+
+
+def is_date(wall_ms: int) -> bool:
+    """Whether a time is a date with a year of four digits."""
+    return 0 <= wall_ms < DATES_END_MS
 
 
 def _host_of(item: Any) -> Tuple[int, str, str]:
@@ -128,8 +135,9 @@ def _hosts(sources: Sequence[Source]) -> List[List[Recording]]:
 
 
 def _lines_of_host(lives: Sequence[Recording], host: str, messages: Catalogue,
-                   measures: bool) -> Iterator[Line]:
-    """The history of one host."""
+                   wanted: Tuple[bool, bool]) -> Iterator[Line]:
+    """The history of one host; with measurements, and with their text."""
+    measures, words = wanted
     before = None  # type: Optional[Header]
     last = None  # type: Optional[Tuple[int, int]]
     for life in lives:
@@ -151,7 +159,8 @@ def _lines_of_host(lives: Sequence[Recording], host: str, messages: Catalogue,
                 yield base._replace(
                     wall_ms=entry.wall_ms, mono_ms=entry.mono_ms, incarnation=entry.incarnation,
                     kind=entry.kind, name=entry.name, level=entry.level, fields=entry.fields,
-                    text=text_of(entry, messages, header.addresses))
+                    text=text_of(entry, messages, header.addresses)
+                    if words or entry.kind != "measure" else "")
         before = header
 
 

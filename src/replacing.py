@@ -17,8 +17,8 @@ BOUND_S = 10.0
 _MODE = 0o644
 
 
-def replace(path: str, data: bytes) -> None:
-    """Let ``path`` be a file of these bytes; a link is followed.
+def replace(path: str, data: bytes, mode: int = _MODE) -> None:
+    """Let ``path`` be a file of these bytes and of this mode; a link is followed.
 
     Raises:
         XhaError: INVALID_PARAMETER: what is there is no regular file, and stays;
@@ -26,23 +26,23 @@ def replace(path: str, data: bytes) -> None:
             there still.
     """
     try:
-        bounded.run(lambda: _replace(os.path.realpath(path), data), path, BOUND_S)
+        bounded.run(lambda: _replace(os.path.realpath(path), data, mode), path, BOUND_S)
     except XhaError as error:
         if error.code is ExitCode.STATEFILE_INACCESSIBLE:   # Of a child that is late.
             raise XhaError(ExitCode.SYSTEM_ERROR, str(error)) from error
         raise
 
 
-def _replace(path: str, data: bytes) -> None:
+def _replace(path: str, data: bytes, mode: int) -> None:
     # No collector reads a name like this.
     beside = os.path.join(os.path.dirname(path), ".{}.xha-{}~".format(
         os.path.basename(path), os.getpid()))
     try:
         _refuse_other_things(path)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-                             | os.O_CLOEXEC, _MODE)
+                             | os.O_CLOEXEC, mode)
         try:
-            os.fchmod(descriptor, _MODE)
+            os.fchmod(descriptor, mode)
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest):]

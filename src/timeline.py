@@ -1,4 +1,4 @@
-"""`timeline`: the history that flight recorders hold, as text or JSON.
+"""`timeline`: the history that flight recorders hold, as text, JSON or a page with pictures.
 
 Works on the files of this host, whether its daemon runs or not, and on files
 copied from anywhere.  A file is read as it is found: a daemon that writes to
@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import re
+import sys
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -40,18 +41,36 @@ def run(arguments: Dict[str, Any]) -> int:
         raise XhaError(ExitCode.INVALID_PARAMETER,
                        "--format={}: expected text or json".format(form))
     last = _count_of(arguments["--last"])
-    since_ms = None  # type: Optional[int]
-    if arguments["--since"] is not None:
-        since_ms = wall_ms_of(arguments["--since"], int(time.time() * 1000))
+    now_ms = int(time.time() * 1000)
+    since_ms, until_ms = [
+        default if arguments[name] is None else wall_ms_of(arguments[name], now_ms, name)
+        for name, default in (("--since", -sys.maxsize), ("--until", sys.maxsize))]
     sources, warnings = read(
         arguments["FILE"] or [Paths(arguments["--run-dir"] or "").state_dir])
-    lines = history.history(sources, syslogger.load_catalogue(), bool(arguments["--measurements"]))
-    if since_ms is not None:
-        lines = tuple(line for line in lines if line.wall_ms >= since_ms)
+    page = arguments["--html"]
+    whole = history.history(sources, syslogger.load_catalogue(),
+                            page is not None or bool(arguments["--measurements"]),
+                            words=page is None)
+    lines = tuple(line for line in whole if since_ms <= line.wall_ms < until_ms)
     if last is not None:
         lines = lines[-last:]
-    cli.say(as_json(sources, lines) if form == "json" else as_text(sources, lines), warnings)
+    if page is not None:
+        out = _write_page(page, sources, whole, lines)
+    else:
+        out = as_json(sources, lines) if form == "json" else as_text(sources, lines)
+    cli.say(out, warnings)
     return ExitCode.SUCCESS
+
+
+def _write_page(path: str, sources: Sequence[Source], whole: Sequence[Line],
+                lines: Sequence[Line]) -> str:
+    """Draw ``lines`` into a file that is root's, or the caller's, alone, as recorders are."""
+    from xha import historypage, replacing
+    times = [line.wall_ms for line in lines]
+    data = historypage.as_page(sources, whole, min(times), max(times)) if times else \
+        historypage.as_page(sources, whole, 0, -1)
+    replacing.replace(path, data.encode("ascii"), 0o600)
+    return "{}: {} lines, {} kB\n".format(path, len(lines), -(-len(data) // 1000))
 
 
 def _count_of(word: Optional[str]) -> Optional[int]:
@@ -63,8 +82,8 @@ def _count_of(word: Optional[str]) -> Optional[int]:
     return int(word)
 
 
-def wall_ms_of(word: str, now_ms: int) -> int:
-    """The time that --since names: ms since the epoch.
+def wall_ms_of(word: str, now_ms: int, option: str = "--since") -> int:
+    """The time that --since or --until names: ms since the epoch.
 
     Args:
         word: an age like 90s, 30m, 2h or 3d before ``now_ms``; or a date, or a date and time
@@ -82,8 +101,8 @@ def wall_ms_of(word: str, now_ms: int) -> int:
                                                  form)) * 1000
         except ValueError:
             continue
-    raise XhaError(ExitCode.INVALID_PARAMETER, "--since={}: expected an age (90s, 30m, 2h, 3d) or "
-                   "a time of UTC (2026-11-27T14:30)".format(word))
+    raise XhaError(ExitCode.INVALID_PARAMETER, "{}={}: expected an age (90s, 30m, 2h, 3d) or "
+                   "a time of UTC (2026-11-27T14:30)".format(option, word))
 
 
 def read(paths: Sequence[str]) -> Tuple[List[Source], str]:

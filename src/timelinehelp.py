@@ -13,12 +13,18 @@ Shows every message, every change of this host's state, and what is to be inferr
 daemon began, where the machine was booted anew, where a clock was set.  Times are UTC, of
 each host's own clock.  docs/timeline.md has the schema of the JSON.
 
-Ends with 0; with 2 when there is no recorder, or it cannot be read; with 16 when it may not be;
-with 1 when FILE is none.
+With --html, the same as one self-contained page that needs no network: a lane for each host
+with its states, its messages, and how close it came to its time-outs.
+
+Ends with 0; with 2 when there is no recorder, or it cannot be read within 10 s, or the page not
+be written; with 16 when it may not be read; with 1 when FILE is none.
 
 Options:
   --last=N                 only the last N lines
   --since=WHEN             only lines from then on: an age (90s, 30m, 2h, 3d) or a time of
                            UTC (2026-11-27, 2026-11-27T14:30)
+  --until=WHEN             only lines before then
   --measurements           the measurements, too: heartbeats of each host, State-File latencies
-  --format=FORM            text or json [default: text]"""
+  --format=FORM            text or json [default: text]
+  --html=PAGE              write that page, and show nothing else; what was there is replaced
+                           as a whole"""

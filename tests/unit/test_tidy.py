@@ -41,7 +41,8 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "statusmargins", "statusmatrix", "statuspicture", "statustable",
            "daemonview", "timingview",
            "doctor", "lookhost", "looknetwork", "lookdisk",
-           "observer", "history", "timeline", "timelinehelp", "holdhelp"}
+           "observer", "history", "timeline", "timelinehelp", "holdhelp", "historylanes",
+           "historyaxis", "historydrawing", "historypage", "historystyle"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",

@@ -108,7 +108,49 @@ def test_last_and_since_cut_the_beginning_off(place, xha):
     late = xha("--since=2023-11-14T22:20")[1].splitlines()[1:]
     assert [line[11:16] for line in late] == ["22:20", "22:21", "22:22"]
     assert len(xha("--since=2023-11-14T22:20", "--last=1")[1].splitlines()) == 1 + 1
+    assert len(xha("--since=2023-11-14T22:20", "--until=2023-11-14T22:22")[1].splitlines()) == 1 + 2
+    assert len(xha("--until=2023-11-14T22:14")[1].splitlines()) == 1 + 2
     assert len(xha("--since=1h")[1].splitlines()) == 1, "that was years ago"
+
+
+def test_a_page_is_written_as_a_whole_for_its_owner_alone_and_nothing_else_is_shown(
+        place, tmp_path, xha):
+    lay(place / "recorder", event(0), event(1000, "liveset-changed", liveset="110"),
+        measure(6, heartbeats=(1, 2), span_ms=1000))
+    page = tmp_path / "page.html"
+    page.write_text("before")
+    code, out, err = xha("--html={}".format(page))
+    assert (code, err) == (0, "")
+    text = page.read_text()
+    assert out == "{}: 4 lines, {} kB\n".format(page, -(-len(text) // 1000))
+    assert text.startswith("<!DOCTYPE html>") and text.endswith("</html>\n")
+    assert "Liveset updated (110)." in text
+    assert os.stat(str(page)).st_mode & 0o777 == 0o600
+    assert sorted(os.listdir(str(tmp_path))) == ["lib", "page.html"]
+
+
+def test_a_page_shows_what_the_other_options_leave(place, tmp_path, xha):
+    lay(place / "recorder", *[event(number * 60000) for number in range(10)])
+    page = str(tmp_path / "page.html")
+
+    def rows(*words):
+        assert xha("--html=" + page, *words)[0] == 0
+        with open(page) as stream:
+            return stream.read().count('<tr class="k-')
+    assert rows() == 11
+    assert rows("--last=3") == 3
+    assert rows("--since=2023-11-14T22:20") == 3
+    assert rows("--until=2023-11-14T22:20") == 8
+    assert rows("--since=1m") == 0
+
+
+def test_a_page_that_cannot_be_written_is_2_and_leaves_what_was_there(place, tmp_path, xha):
+    lay(place / "recorder", event(0))
+    code, out, err = xha("--html={}/none/page.html".format(tmp_path))
+    assert (code, out) == (2, "")
+    assert "page.html cannot be written: No such file or directory" in err
+    code, out, err = xha("--html={}".format(place))
+    assert (code, out) == (1, "") and "is no regular file: nothing is written there" in err
 
 
 SINCE = [
@@ -143,6 +185,7 @@ WRONG = [
     (["--last=0"], "--last=0: expected a number from 1 on"),
     (["--last=x"], "--last=x: expected a number from 1 on"),
     (["--since=x"], "--since=x: expected an age"),
+    (["--until=x"], "--until=x: expected an age"),
     (["--lost"], "usage: xha.pyz timeline"),
 ]
 
