@@ -30,13 +30,18 @@ def _timing(arguments: Dict[str, Any]) -> int:
     return int(timingview.run(arguments))
 
 
+def _schema(arguments: Dict[str, Any]) -> int:
+    from xha import schemas
+    return int(schemas.run(arguments))
+
+
 def _doctor(arguments: Dict[str, Any]) -> int:
     from xha import doctor
     return int(doctor.run(arguments))
 
 
 COMMANDS = {"status": _status, "metrics": _metrics, "timeline": _timeline, "timing": _timing,
-            "doctor": _doctor}  # type: Dict[str, Callable[[Dict[str, Any]], int]]
+            "doctor": _doctor, "schema": _schema}  # type: Dict[str, Callable[[Dict[str, Any]], int]]
 
 #: By command: the docopt text without the common options, as in ``usage``.
 TEXTS = {
@@ -119,4 +124,15 @@ Options:
                            the other hosts as long as all that run take to write
   --format=FORM            text or json [default: text]""",
     "timeline": timelinehelp.TEXT,
+    "schema": """The JSON Schema of what a view prints with --format=json.
+
+Usage: xha.pyz schema [VIEW]
+
+  xha.pyz schema              which views have one
+  xha.pyz schema status       that of `status --format=json`, draft 7; needs no other file
+
+It is of this very build, and closed: what is not in it is not printed.  Within a version of a
+view, names may be added and keep their meaning; docs/schemas/README.md says more.
+
+Ends with 0; with 1 when no such view has a schema.""",
 }  # type: Dict[str, str]

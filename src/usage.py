@@ -30,6 +30,7 @@ GROUPS = [
         ("doctor", "is this host fit for HA?  What is wrong, and what to do"),
         ("timing", "from a fault to the survivors' liveset, second by second; is T right?"),
         ("timeline", "what happened, from the flight recorders of one host or many"),
+        ("schema", "the JSON Schema of what a view prints, for programs"),
     ]),
     ("Run", [
         ("start-daemon", "start the daemon and wait until this host is online"),

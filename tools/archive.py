@@ -19,6 +19,7 @@ from tools.machine import ROOT, BuildError, Interpreter, run, say
 BOOT = os.path.join(ROOT, "boot", "_xha.py")
 SRC = os.path.join(ROOT, "src")
 CATALOGUE = os.path.join(ROOT, "sysloglist")
+SCHEMAS = os.path.join(ROOT, "docs", "schemas")
 
 #: What `xha.pyz install` lays down on a host; all of it but the text for people.
 INSTALL = os.path.join(ROOT, "install")
@@ -48,6 +49,7 @@ def build_id() -> str:
     """What `xha.pyz build-id` prints: 16 hex digits of all that the program is made of."""
     paths = [os.path.join(SRC, name) for name in _names(SRC, ".py")]
     paths += [os.path.join(INSTALL, name) for name in laid_down()]
+    paths += [os.path.join(SCHEMAS, name) for name in _names(SCHEMAS, ".json")]
     return fingerprint(paths + [CATALOGUE, BOOT, os.path.join(ROOT, "xha.pyz.spec")])[:16]
 
 
@@ -60,6 +62,9 @@ def _stage(packages: str, target: str) -> None:
     for name in _names(SRC, ".py"):
         shutil.copyfile(os.path.join(SRC, name), os.path.join(package, name))
     shutil.copyfile(CATALOGUE, os.path.join(package, "sysloglist"))
+    os.mkdir(os.path.join(package, "schemas"))
+    for name in _names(SCHEMAS, ".json"):
+        shutil.copyfile(os.path.join(SCHEMAS, name), os.path.join(package, "schemas", name))
     os.mkdir(os.path.join(package, "install"))
     for name in laid_down():
         shutil.copyfile(os.path.join(INSTALL, name), os.path.join(package, "install", name))

@@ -37,7 +37,8 @@ def state(at_ms, **facts):
 def first(at_ms=20, **facts):
     """The first change of state of a life: all facts."""
     every = dict(dict.fromkeys(observer.STATE, ""), phase="STARTING", fencing="NONE",
-                 liveset="000", sr2=False, excluded=False, holding=False, statefile_access=True)
+                 liveset="000", incarnation=7, sr2=False, excluded=False, holding=False,
+                 statefile_access=True)
     return state(at_ms, **dict(every, **facts))
 
 
