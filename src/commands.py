@@ -209,7 +209,12 @@ def _dump(arguments: Arguments, form: str) -> int:
     if arguments.get("--watch"):
         sfadmin.watch(path, settings, lambda text: cli.say(text, ""), os.isatty(1))
     else:
-        cli.say(sfadmin.dump(path, settings, form), "")
+        text = sfadmin.dump(path, settings, form)
+        if form == "text":
+            from xha import folding
+            folding.show(text)
+        else:
+            cli.say(text, "")
     return ExitCode.SUCCESS
 
 

@@ -22,8 +22,9 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from xha import bounded, cli, configfile, daemonlock, daemonview, findings, judgedisk, judgehost
-from xha import judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetwork, timing
+from xha import bounded, cli, configfile, daemonlock, daemonview, findings, folding, judgedisk
+from xha import judgehost, judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetwork
+from xha import timing
 from xha.config import Config
 from xha.daemonview import Asked
 from xha.errors import ExitCode, XhaError
@@ -175,7 +176,7 @@ def _timeouts(settings: Config, asked: Asked) -> List[Finding]:
 
 def _show(form: str, path: str, settings: Optional[Config], found: List[Finding]) -> None:
     if form == "text":
-        cli.say(findings.as_text(found), "")
+        folding.show(findings.as_text(found))
         return
     cli.say(json.dumps({
         "version": findings.JSON_VERSION,

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from xha import bounded, catalogue, cli, history, recorderdisk, recorderformat, syslogger
+from xha import bounded, catalogue, cli, folding, history, recorderdisk, recorderformat, syslogger
 from xha.errors import ExitCode, FormatError, XhaError
 from xha.history import Line, Source
 from xha.paths import Paths
@@ -55,10 +55,11 @@ def run(arguments: Dict[str, Any]) -> int:
     if last is not None:
         lines = lines[-last:]
     if page is not None:
-        out = _write_page(page, sources, whole, lines)
+        cli.say(_write_page(page, sources, whole, lines), warnings)
+    elif form == "json":
+        cli.say(as_json(sources, lines), warnings)
     else:
-        out = as_json(sources, lines) if form == "json" else as_text(sources, lines)
-    cli.say(out, warnings)
+        folding.show(as_text(sources, lines), warnings)
     return ExitCode.SUCCESS
 
 

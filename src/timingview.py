@@ -7,7 +7,7 @@ without side effect.  The State-File is not touched.  Source: spec 9.
 import json
 from typing import Any, Dict
 
-from xha import cli, configfile, daemonview, latencies, proofpage, prooftext
+from xha import cli, configfile, daemonview, folding, latencies, proofpage, prooftext
 from xha.errors import ExitCode, XhaError
 from xha.paths import Paths
 
@@ -32,5 +32,8 @@ def run(arguments: Dict[str, Any]) -> int:
         else:
             why = "the daemon that runs has another configuration"
     facts = proofpage.describe(settings, path, measured, why, running_ms)
-    cli.say(json.dumps(facts, indent=1) if form == "json" else prooftext.as_text(facts), "")
+    if form == "json":
+        cli.say(json.dumps(facts, indent=1), "")
+    else:
+        folding.show(prooftext.as_text(facts))
     return ExitCode.SUCCESS

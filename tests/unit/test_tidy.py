@@ -42,7 +42,7 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "daemonview", "timingview",
            "doctor", "lookhost", "looknetwork", "lookdisk",
            "observer", "history", "timeline", "timelinehelp", "holdhelp", "historylanes",
-           "historyaxis", "historydrawing", "historypage", "historystyle", "schemas"}
+           "historyaxis", "historydrawing", "historypage", "historystyle", "schemas", "folding"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",
