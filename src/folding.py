@@ -62,8 +62,9 @@ def fold(text: str, width: int, colour: bool = False) -> str:
     lines = []  # type: List[str]
     for paragraph in _paragraphs(text.split("\n"), width):
         hang = _hang(paragraph)
+        hang = hang if hang + _CELL_MIN <= width else min(4, hang)
         made = [paragraph] if len(paragraph) <= width else textwrap.wrap(
-            paragraph, width, subsequent_indent=" " * (hang if hang + _CELL_MIN <= width else min(4, hang)),
+            paragraph, width, subsequent_indent=" " * hang,
             break_long_words=False, break_on_hyphens=False)
         lines += [_coloured(line) if colour else line for line in made]
     return "\n".join(lines)

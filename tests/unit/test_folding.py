@@ -38,7 +38,7 @@ def test_text_is_folded(text, width, folded, why):
 
 
 WORDS = findings.as_text([
-    findings.warning("State-File", "it is a file: " + "whether other hosts see it " * 5, "use " * 30),
+    findings.warning("State-File", "it is a file: " + "whether others see it " * 5, "use " * 30),
     findings.ok("python", "CPython 3.6.15"),
     findings.unknown("firewall", "it cannot be told " * 8)])
 
