@@ -8,6 +8,7 @@ clock of the host that wrote it (xhad's records do not say).
 """
 
 import calendar
+import textwrap
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -69,7 +70,8 @@ def draw(down: Down, found: Sequence[Concern], screen: Screen) -> List[Line]:
     if table:
         source = ("As their records say, which tells nothing of who is alive now:" if down.found
                   else "As the configuration says:")
-        lines += [[], [("dim", " " + source)]] + table
+        told = textwrap.wrap(source, max(20, screen.width - 1))     # type: List[str]
+        lines += [[]] + [[("dim", " " + line)] for line in told] + table
     return statuspicture.fitted(lines, screen)
 
 

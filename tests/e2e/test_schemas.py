@@ -7,7 +7,7 @@ from schema_reader import complaints
 
 VIEWS = (("status",), ("query-liveset",), ("timing",), ("doctor", "--seconds=1", "--pool"),
          ("dump-statefile",), ("timeline", "--measurements"),
-         ("what-if", "host b crashes"))
+         ("what-if", "host a crashes"))
 
 
 def check_all(host, but=()):

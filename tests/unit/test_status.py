@@ -395,6 +395,13 @@ def test_every_state_of_a_pool_can_be_shown(tmp_path, name):
     assert files.look().code == 14 and "no daemon" in files.text()
 
 
+def test_on_a_narrow_terminal_no_sentence_is_cut(files):
+    text = files.text(40)
+    words = " ".join(text.split())
+    assert "As their records say, which tells nothing of who is alive now:" in words
+    assert all(len(line) <= 40 for line in text.splitlines())
+
+
 def test_a_state_file_that_cannot_be_read_leaves_the_configuration(files):
     os.unlink(files.statefile)
     text = files.text()
