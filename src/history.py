@@ -82,6 +82,11 @@ def history(sources: Sequence[Source], messages: Catalogue,
     return tuple(heapq.merge(*streams, key=lambda line: line.wall_ms))
 
 
+def lives(sources: Sequence[Source]) -> List[List[Recording]]:
+    """The lives of each host, in the order of time; those given twice count once."""
+    return _hosts(sources)
+
+
 def host_names(sources: Sequence[Source]) -> Dict[Tuple[int, str, str], str]:
     """What each host is called: its index, or more where two have the same."""
     hosts = sorted({_host_of(source.recording.header) for source in sources})

@@ -84,7 +84,7 @@ def _count_of(word: Optional[str]) -> Optional[int]:
 
 
 def wall_ms_of(word: str, now_ms: int, option: str = "--since") -> int:
-    """The time that --since or --until names: ms since the epoch.
+    """The time that an option names: ms since the epoch.
 
     Args:
         word: an age like 90s, 30m, 2h or 3d before ``now_ms``; or a date, or a date and time
