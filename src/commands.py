@@ -385,7 +385,7 @@ def _xhad(arguments: Arguments) -> int:
 #: What anybody may run who can read the files: no daemon is touched.  (Who may install
 #: depends on where, and `install` says so itself.)
 _FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id", "simulate", "what-if", "install",
-                  "uninstall", "timing", "doctor", "timeline", "schema")
+                  "uninstall") + lookers.FOR_EVERYBODY
 
 _COMMANDS = {
     "start-daemon": _start_daemon, "stop-daemon": _stop_daemon, "daemon": _daemon,

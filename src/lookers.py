@@ -7,7 +7,7 @@ docs/timing.md, docs/doctor.md.
 
 from typing import Any, Callable, Dict
 
-from xha import timelinehelp
+from xha import timelinehelp, whyhelp
 
 
 def _status(arguments: Dict[str, Any]) -> int:
@@ -30,6 +30,11 @@ def _timing(arguments: Dict[str, Any]) -> int:
     return int(timingview.run(arguments))
 
 
+def _why(arguments: Dict[str, Any]) -> int:
+    from xha import why
+    return int(why.run(arguments))
+
+
 def _schema(arguments: Dict[str, Any]) -> int:
     from xha import schemas
     return int(schemas.run(arguments))
@@ -41,7 +46,11 @@ def _doctor(arguments: Dict[str, Any]) -> int:
 
 
 COMMANDS = {"status": _status, "metrics": _metrics, "timeline": _timeline, "timing": _timing,
-            "doctor": _doctor, "schema": _schema}  # type: Dict[str, Callable[[Dict[str, Any]], int]]
+            "doctor": _doctor, "schema": _schema, "why": _why, "explain": _why
+            }  # type: Dict[str, Callable[[Dict[str, Any]], int]]
+
+#: Of these, what anybody may run who can read the files; the others are root's.
+FOR_EVERYBODY = ("timing", "doctor", "timeline", "schema", "why", "explain")
 
 #: By command: the docopt text without the common options, as in ``usage``.
 TEXTS = {
@@ -136,3 +145,4 @@ view, names may be added and keep their meaning; docs/schemas/README.md says mor
 
 Ends with 0; with 1 when no such view has a schema.""",
 }  # type: Dict[str, str]
+TEXTS.update(whyhelp.TEXTS)

@@ -31,6 +31,8 @@ GROUPS = [
         ("timing", "from a fault to the survivors' liveset, second by second; is T right?"),
         ("timeline", "what happened, from the flight recorders of one host or many"),
         ("schema", "the JSON Schema of what a view prints, for programs"),
+        ("why", "why was a host fenced, why did it not start, why was it lost"),
+        ("explain", "the same"),
     ]),
     ("Run", [
         ("start-daemon", "start the daemon and wait until this host is online"),

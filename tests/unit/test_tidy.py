@@ -22,7 +22,8 @@ CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair",
 PLANS = {"installplan"}
 HEALTH = {"xapihealth", "bondhealth", "margin", "marginwords", "nearmiss", "closest"}
 ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgehost",
-          "judgenetwork", "judgedisk", "judgepool"}
+          "judgenetwork", "judgedisk", "judgepool",
+          "whycase", "whyseen", "whywords", "whycauses", "whyxen", "whylog"}
 FORMATS = {"crc", "keyedhash", "sealformat", "hbformat", "sfformat", "ctlformat",
            "recorderformat"}
 PICTURES = {"htmlpage", "htmlstyle", "svglanes"}
@@ -42,7 +43,8 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "daemonview", "timingview",
            "doctor", "lookhost", "looknetwork", "lookdisk",
            "observer", "history", "timeline", "timelinehelp", "holdhelp", "historylanes",
-           "historyaxis", "historydrawing", "historypage", "historystyle", "schemas", "folding"}
+           "historyaxis", "historydrawing", "historypage", "historystyle", "schemas", "folding",
+           "why", "whyfiles", "whytell", "whytext", "whyhelp"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
              "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
              "simdeeds", "simscript", "simrecovery", "simstory",

@@ -1,0 +1,367 @@
+"""`why`: what it reads, what it refuses, and that no bytes make it fail."""
+import glob
+import json
+import os
+import random
+
+import pytest
+from recorder_samples import HEADER, event, file_of, measure
+
+from xha import cli, recorderformat, whycauses, whylog, whyxen
+from xha.hostset import MAX_HOSTS
+from xha.recorderformat import Entry
+from xha.whywords import named
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """The state directory of a host, and nothing else of this machine."""
+    monkeypatch.setenv("XHA_RUN_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("XHA_STATE_DIR", str(tmp_path / "lib"))
+    monkeypatch.setenv("XHA_LOG_FILE", str(tmp_path / "xha.log"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("xha.whyfiles._XEN_LOGS", (str(tmp_path / "crash/*/xen.log"),))
+    # A machine that is busy is no disk that hangs.
+    monkeypatch.setattr("xha.whyfiles._STATEFILE_S", 120.0)
+    (tmp_path / "lib").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def xha(place, capfd):
+    """Run `why` on a host without configuration; (code, standard output, standard error)."""
+    def call(*words, name="why"):
+        code = cli.main("xha.pyz", [name, "--config={}/conf".format(place)] + list(words))
+        out, err = capfd.readouterr()
+        return code, out, err
+    return call
+
+
+def lay(path, *entries, **about):
+    path.write_bytes(file_of(entries, HEADER._replace(**about)))
+    return str(path)
+
+
+FENCE = dict(name="self-fencing", level="err", code="no-survival-rule",
+             reason="no survival rule applies: heard 010, State-File 111, liveset 111")
+
+
+def fenced(at_ms):
+    return event(at_ms, **FENCE)
+
+
+# What is read, and what is refused
+
+def test_this_host_s_recorders_are_read_and_explain_is_another_name(place, xha):
+    lay(place / "lib" / "recorder", fenced(9000))
+    code, out, err = xha()
+    assert (code, err) == (0, "")
+    assert out.startswith("Host 1 (10.0.0.2) fenced itself at 2023-11-14 22:13:29.000 UTC.\n")
+    assert xha(name="explain") == (code, out, err)
+
+
+def test_the_schema_in_the_documentation_names_every_field(place, xha):
+    lay(place / "lib" / "recorder", event(1), fenced(9000))
+    lay(place / "lib" / "recorder.1", fenced(8000)._replace(wall_ms=HEADER.wall_ms - 10 ** 6),
+        pid=1, boot_id="a" * 36, wall_ms=HEADER.wall_ms - 10 ** 7)
+    found = json.loads(xha("--format=json")[1])
+    with open(os.path.join(ROOT, "docs", "why.md")) as page:
+        text = page.read()
+    incident = found["incident"]
+    for name in (list(found) + list(incident) + list(incident["lines"][0])
+                 + list(incident["others"][0])):
+        assert "`{}`".format(name) in text, name
+    for kind in {kind for row in whycauses.CAUSES for kind in row.kinds}:
+        assert "`{}`".format(kind) in text, kind
+    for how in whyxen.WORDS:
+        assert "`{}`".format(how) in text, how
+
+
+def test_a_host_is_named_by_index_address_uuid_or_name(place, xha):
+    lay(place / "lib" / "recorder", fenced(9000))
+    expected = xha()[:2]
+    for word in ("1", "10.0.0.2", HEADER.uuid, HEADER.uuid.replace("-", "").upper(), "dom0-b"):
+        assert xha("--host=" + word)[:2] == expected, word
+    assert xha("--host=0")[1].startswith("No fence, failed start or refusal of host 0 is known.")
+
+
+def test_the_list_and_what_was_before(place, xha):
+    lay(place / "lib" / "recorder", fenced(9000))
+    lay(place / "lib" / "recorder.1", fenced(0)._replace(wall_ms=HEADER.wall_ms - 86400000),
+        pid=1, boot_id="a" * 36, wall_ms=HEADER.wall_ms - 86500000)
+    assert xha("--list")[1] == (
+        "2023-11-13T22:13:20.000Z host 1 fenced itself [cut-off]\n"
+        "2023-11-14T22:13:29.000Z host 1 fenced itself [cut-off]\n")
+    assert [one["host"] for one in json.loads(
+        xha("--list", "--format=json")[1])["incidents"]] == [1, 1]
+    before = json.loads(xha("--before=2023-11-14", "--format=json")[1])["incident"]
+    assert before["wall_ms"] == HEADER.wall_ms - 86400000
+    assert xha("--before=2023-11-01")[1].startswith("No fence, failed start")
+
+
+WRONG = [
+    # words, said
+    (["--format=xml"], "--format=xml: expected text or json"),
+    (["--before=x"], "--before=x: expected an age"),
+    (["--host=7"], "--host=7: no host has that index"),
+    (["--lost"], "usage: xha.pyz why"),
+]
+
+
+@pytest.mark.parametrize("words, said", WRONG, ids=[row[-1] for row in WRONG])
+def test_wrong_usage_is_1_in_one_line(place, xha, words, said):
+    lay(place / "lib" / "recorder", fenced(9000))
+    code, out, err = xha(*words)
+    assert (code, out) == (1, "")
+    assert said in err and err.count("\n") == 1
+
+
+def no_file(place):
+    return [str(place / "x")], 2, "/x: cannot be read: No such file or directory"
+
+
+def nothing_of_use(place):
+    (place / "x").write_bytes(b"x" * 100000)
+    return [str(place / "x")], 1, "is no flight recorder (no header of a flight recorder"
+
+
+def empty_directory(place):
+    (place / "x").mkdir()
+    return [str(place / "x")], 2, "no flight recorder, no log of a daemon and no last words in"
+
+
+def only_a_log_of_xen(place):
+    (place / "x").write_text("(XEN) Watchdog timer fired for domain 0\n")
+    return [str(place / "x")], 2, "no flight recorder, no log of a daemon and no last words in"
+
+
+def pipe(place):
+    os.mkfifo(str(place / "x"))
+    return [str(place / "x")], 1, "is no flight recorder"
+
+
+def endless(place):
+    return ["/dev/zero"], 1, "/dev/zero: it is no file, or larger than"
+
+
+def nothing_here(place):
+    return [], 2, "there is nothing to go by: The flight recorder of this host: "
+
+
+@pytest.mark.parametrize("spoil", [no_file, nothing_of_use, empty_directory, only_a_log_of_xen,
+                                   pipe, endless, nothing_here])
+def test_where_there_is_nothing_to_read_it_says_why_in_one_line(place, xha, spoil):
+    words, expected, said = spoil(place)
+    code, out, err = xha(*words)
+    assert (code, out) == (expected, ""), err
+    assert said in err and err.count("\n") == 1
+
+
+@pytest.fixture
+def nobody():
+    """A user who may not read what is root's."""
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+    else:
+        yield
+
+
+def test_a_file_that_may_not_be_read_is_16(place, xha, request):
+    path = lay(place / "lib" / "recorder", fenced(1))
+    os.chmod(path, 0)
+    request.getfixturevalue("nobody")
+    code, out, err = xha(path)
+    assert (code, out) == (16, "")
+    assert err == "xha.pyz why: {}: cannot be read: Permission denied\n".format(path)
+
+
+def test_a_configuration_that_is_refused_is_an_incident_and_one_that_is_missing_is_not(place, xha):
+    lay(place / "lib" / "recorder", event(1))
+    assert json.loads(xha("--format=json")[1])["incident"] is None
+    assert "Last words on the State-File are not known" in xha()[1]
+    (place / "conf").write_text("<xhad-config")
+    incident = json.loads(xha("--format=json")[1])["incident"]
+    assert (incident["cause"], incident["code"]) == ("configuration", "7")
+
+
+def test_a_crash_log_that_xen_left_on_this_host_is_found(place, xha):
+    lay(place / "lib" / "recorder", event(1, "fencing-armed"), Entry(
+        kind="state", wall_ms=HEADER.wall_ms + 2, mono_ms=HEADER.mono_ms + 2, incarnation=7,
+        name="", level="", fields=(("fencing", "ARMED"),)))
+    (place / "crash" / "20231114-221400-UTC").mkdir(parents=True)
+    log = place / "crash" / "20231114-221400-UTC" / "xen.log"
+    log.write_text("(XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds.\n")
+    os.utime(str(log), (HEADER.wall_ms / 1000 + 30, HEADER.wall_ms / 1000 + 30))
+    assert json.loads(xha("--format=json")[1])["incident"]["cause"] == "kernel-crash"
+    os.utime(str(log), (HEADER.wall_ms / 1000 + 9999, HEADER.wall_ms / 1000 + 9999))
+    assert json.loads(xha("--format=json")[1])["incident"]["cause"] == "silent-on-both"
+
+
+# The table
+
+def test_a_cause_has_a_name_of_its_own_and_every_kind_has_a_last_row():
+    names = [row.name for row in whycauses.CAUSES]
+    assert len(names) == len(set(names))
+    for kind in {kind for row in whycauses.CAUSES for kind in row.kinds}:
+        last = [row for row in whycauses.CAUSES if kind in row.kinds][-1]
+        assert last.name in ("fenced", "left-armed", "bug", "silent-on-both", "missing", "refused",
+                             "ended", "stopped", "gone", "quiet"), kind
+
+
+NAMES = [
+    # hosts, words
+    ((), "no host"), ((2,), "host 2"), ((0, 1), "hosts 0 and 1"), ((0, 2, 5), "hosts 0, 2 and 5"),
+    ((0, 1, 2, 3, 7), "hosts 0-3 and 7"), (tuple(range(MAX_HOSTS)), "hosts 0-63"),
+]
+
+
+@pytest.mark.parametrize("hosts, words", NAMES, ids=[row[-1] for row in NAMES])
+def test_hosts_in_a_sentence(hosts, words):
+    assert named(hosts) == words
+
+
+# Xen
+
+BANNER = "(XEN) Xen version 4.17.7 (Debian 4.17.7+13) "
+XEN = [
+    # lines, ends, why
+    ([BANNER], [], "the boot of now: `xl dmesg`"),
+    (["(XEN) Watchdog timer fired for domain 0",
+      "(XEN) Hardware Dom0 shutdown: watchdog rebooting machine", BANNER], ["watchdog"], "4.17"),
+    (["(XEN) Watchdog timer 1 fired for d0",
+      "(XEN) Hardware Dom0 shutdown: watchdog rebooting machine"], ["watchdog"], "newer"),
+    (["(XEN) Hardware Dom0 shutdown: rebooting machine", BANNER, BANNER], ["reboot", "boot"],
+     "a reboot, then a loss of power"),
+    (["(XEN) Hardware Dom0 crashed: rebooting machine in 5 seconds."], ["crash"], "a crash"),
+    (["(XEN) Panic on CPU 3:", "(XEN) Xen version 4.19"], ["panic"], "Xen itself"),
+    ([BANNER, "(XEN) Hardware Dom0 halted: halting machine"], ["halt"], "a shutdown"),
+    (["Watchdog timer fired for domain 0"], [], "not Xen's words"),
+    (["(XEN) Watchdog timer fired for domain 10", "(XEN) Watchdog timer 1 fired for d7"], [],
+     "another domain's"),
+]
+
+
+@pytest.mark.parametrize("lines, ends, why", XEN, ids=[row[-1] for row in XEN])
+def test_what_xen_says_of_an_end(lines, ends, why):
+    assert [end.how for end in whyxen.ends("\n".join(lines))] == ends
+
+
+def test_a_line_with_a_date_has_a_time_and_one_without_has_none():
+    text = "(XEN) Watchdog timer fired for domain 0"
+    assert whyxen.ends("[2023-11-14 22:13:20] " + text)[0].at_ms == 1700000000000
+    assert whyxen.ends("2023-11-14T22:13:20Z " + text)[0].at_ms == 1700000000000
+    assert whyxen.ends("9999-99-99 00:00:00 " + text)[0].at_ms == -1
+    assert whyxen.ends("15:55:07.704 " + text)[0].at_ms == -1
+
+
+# The log
+
+def test_a_line_of_the_log_is_the_message_that_it_was():
+    line = ('2023-11-14T22:13:20.005Z err     Fencing this host: say "x" [no]. [c-d] [self-fencing]'
+            ' code=c-d reason="say \\"x\\" [no]"')
+    life, = whylog.lives(line + "\n", host=2)
+    entry, = life.entries
+    assert (life.header.host, entry.name, entry.level) == (2, "self-fencing", "err")
+    assert (entry.wall_ms, dict(entry.fields)) == (
+        1700000000005, {"code": "c-d", "reason": 'say "x" [no]'})
+
+
+def test_of_a_log_whose_host_nobody_names_nothing_is_taken():
+    line = "2023-11-14T22:13:20.005Z notice  This host is online. [host-online]\n"
+    assert whylog.is_log(line) and whylog.lives(line) == ()
+    assert not whylog.is_log("2023-11-14 something else\n")
+
+
+# Any bytes
+
+def real_files():
+    with open(os.path.join(ROOT, "tests", "unit", "test_why.py"), "rb") as stream:
+        yield stream.read()
+    yield file_of([event(1), event(2, "fencing-armed"), fenced(9000), measure(9001, turn_ms_max=3)])
+    yield (BANNER + "\n(XEN) Watchdog timer fired for domain 0\n").encode("ascii")
+    yield (b"2023-11-14T22:13:20.005Z notice  x [daemon-started] host=1 hosts=3 pid=7\n"
+           b"2023-11-14T22:13:21.005Z err     x [self-fencing] code=x reason=y\n")
+    for image in glob.glob(os.path.join(ROOT, "tests", "fixtures", "*.img")):
+        with open(image, "rb") as stream:
+            yield stream.read()
+    yield bytes(65 * 4096)
+
+
+def spoilt(data, dice):
+    data = bytearray(data[:dice.choice([len(data), dice.randrange(len(data) + 1)])])
+    for _ in range(dice.choice([0, 1, 10, 100])):
+        if data:
+            data[dice.randrange(len(data))] = dice.randrange(256)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_bytes_give_an_answer_or_one_line(place, xha, seed):
+    dice = random.Random(seed)
+    files = []
+    for number in range(dice.randrange(1, 4)):
+        files.append(place / "f{}".format(number))
+        files[-1].write_bytes(spoilt(dice.choice(list(real_files())), dice))
+    answered(xha, [dice.choice(["", "host=1:", "host=63:"]) + str(file) for file in files])
+
+
+def answered(xha, files):
+    for words in ([], ["--format=json"], ["--list"]):
+        code, out, err = xha(*(words + files))
+        assert code in (0, 1, 2), (code, err)
+        assert (not out and err.count("\n") == 1) if code else not err
+        assert all(" " <= letter <= "~" for letter in out if letter != "\n")
+        if not words:
+            assert all(len(line) <= 80 for line in out.splitlines())
+
+
+VALUES = [0, 1, -1, 1 << 63, True, "", "111", "0", "x" * 300, "caf\u00e9 \x1b[2J", (1, 2), ("a",),
+          "host 1 has put", "heard 1, State-File 1, liveset 1", "{me}", "{0}", "%s"]
+FIELDS = ["host", "liveset", "code", "reason", "text", "heartbeat", "statefile", "dropped", "ms",
+          "watchdog", "cause", "outcome", "count", "fencing", "heartbeat_domain",
+          "statefile_domain", "turn_ms_max"]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_whole_records_that_mean_anything_give_an_answer(place, xha, seed):
+    """Nobody's daemon writes such fields; a damaged one, or another version's, might."""
+    dice = random.Random(seed)
+    messages = sorted(name for name in SAID)
+    files = []
+    for number in range(dice.randrange(1, 5)):
+        entries = []
+        for at_ms in sorted(dice.randrange(200000) for _ in range(dice.randrange(1, 9))):
+            fields = {name: dice.choice(VALUES) for name in FIELDS if dice.random() < 0.6}
+            entries.append(Entry(
+                kind=dice.choice(["event", "event", "event", "state", "measure", "lost", "odd"]),
+                wall_ms=HEADER.wall_ms + at_ms, mono_ms=HEADER.mono_ms + at_ms, incarnation=1,
+                name=dice.choice(messages), level=dice.choice(["err", "notice", "odd"]),
+                fields=tuple(sorted(fields.items()))))
+        files.append(lay(
+            place / "f{}".format(number), *entries, host=dice.choice([-1, 0, 1, 2, 63]),
+            uuid=dice.choice(["", "u"]), boot_id=dice.choice(["", "b", "c"]), pid=number,
+            wall_ms=dice.choice([HEADER.wall_ms, 0, -5, 1 << 60])))
+    answered(xha, files)
+
+
+SAID = ["self-fencing", "terminated", "start-aborted", "thread-died", "watchdogs-left",
+        "host-dropped", "last-words-heard", "hb-domain-changed", "sf-domain-changed",
+        "fh-views-agree", "surviving-by-rule-1", "fence-requested", "host-online", "sr2-begun",
+        "statefile-lost", "watchdog-expiring", "gap-noticed", "watchdog-fired", "no-such-message",
+        "stop-requested", "disarmed-host-dropped", "watchdog-refresh-failed"]
+
+
+def test_a_recorder_with_its_largest_pool_is_told_in_80_columns(place, xha):
+    addresses = tuple("2001:db8:1111:2222:3333:4444:5555:{:x}".format(host)
+                      for host in range(MAX_HOSTS))
+    lay(place / "lib" / "recorder", event(
+        9000, **dict(FENCE, reason="no survival rule applies: heard {0}, State-File {0}, liveset "
+                     "{0}".format("1" * MAX_HOSTS))), addresses=addresses,
+        event_slots=recorderformat.EVENT_SLOTS)
+    code, out, err = xha()
+    assert (code, err) == (0, "")
+    assert all(len(line) <= 80 for line in out.splitlines())
