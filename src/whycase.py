@@ -31,7 +31,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from xha.recorderformat import Entry, Recording
 from xha.records import record
 from xha.whyseen import (
-    NOTHING_SEEN, Evidence, Now, Seen, Words, events, field_of, members, online_ms, seen_of)
+    NOTHING_SEEN, Evidence, Now, Seen, Witness, Words, events, field_of, members, online_ms,
+    seen_of)
 
 #: What others saw of an end is looked for so long before and after it, ms.
 BEFORE_MS, AFTER_MS = 120000, 600000
@@ -105,16 +106,19 @@ def _picture(hosts: Sequence[int], count: int) -> str:
     return "".join("1" if host in hosts else "0" for host in range(count))
 
 
-def cases(evidence: Evidence, host: int) -> List[Case]:
-    """All ends of that host's daemons that are known, the last one last."""
-    own = [lives for lives in evidence.lives if lives and lives[0].header.host == host]
-    others = [lives for lives in evidence.lives if lives and lives[0].header.host != host]
+def cases(evidence: Evidence, host: int, told: Sequence[Witness]) -> List[Case]:
+    """All ends of that host's daemons that are known, the last one last.
+
+    Args:
+        told: ``whyseen.witnesses`` of the evidence.
+    """
+    others = [witness for witness in told if witness.who != host]
     found = []  # type: List[Case]
-    for lives in own:
+    for lives in evidence.lives:
         for place, life in enumerate(lives):
-            after = lives[place + 1] if place + 1 < len(lives) else None
-            found.append(_case_of(evidence, host, life, after, others))
-    found.sort(key=lambda case: case.at_ms)
+            if life.header.host == host:
+                after = lives[place + 1] if place + 1 < len(lives) else None
+                found.append(_case_of(evidence, host, life, after, others))
     for at_ms in _episodes(host, others, evidence.words):
         near = [case for case in found
                 if case.at_ms - BEFORE_MS <= at_ms <= case.at_ms + AFTER_MS
@@ -139,7 +143,7 @@ def _undated(evidence: Evidence, found: List[Case]) -> List[Case]:
 
 
 def _case_of(evidence: Evidence, host: int, life: Recording, after: Optional[Recording],
-             others: Sequence[Sequence[Recording]]) -> Case:
+             others: Sequence[Witness]) -> Case:
     said = {entry.name: entry for entry in events(life)}
     state = {}  # type: Dict[str, Any]
     for entry in life.entries:
@@ -155,9 +159,12 @@ def _case_of(evidence: Evidence, host: int, life: Recording, after: Optional[Rec
             rebooted = after.header.boot_id != life.header.boot_id
     elif now is not None and life.header.boot_id:
         rebooted = now.boot_id != life.header.boot_id
-    seen = seen_of(host, (max(online_ms(life), at_ms - BEFORE_MS), at_ms, min(
-        [at_ms + AFTER_MS] + [max(at_ms, after.header.wall_ms + BEFORE_MS)
-                              for after in (after,) if after is not None])), others, evidence)
+    last_seen_ms = at_ms + AFTER_MS
+    if after is not None:
+        # What was seen of a later life is another case.
+        last_seen_ms = min(last_seen_ms, max(at_ms, after.header.wall_ms + BEFORE_MS))
+    seen = seen_of(host, max(online_ms(life), at_ms - BEFORE_MS), last_seen_ms, others,
+                   evidence.words)
     if not life.header.online and "host-online" not in said:
         # Who was never a member was not lost, whatever others said then of an earlier life.
         seen = NOTHING_SEEN._replace(by=seen.by)
@@ -240,15 +247,14 @@ def _xen(evidence: Evidence, host: int, at_ms: int) -> str:
     return found
 
 
-def _episodes(host: int, others: Sequence[Sequence[Recording]],
+def _episodes(host: int, others: Sequence[Witness],
               words: Sequence[Words]) -> List[int]:
     """When others lost that host, each time once."""
     marks = [one.at_ms for one in words if one.host == host]
-    for lives in others:
-        for life in lives:
-            marks += [entry.wall_ms for entry in events(life)
-                      if entry.name in ("host-dropped", "disarmed-host-dropped",
-                                        "last-words-heard") and field_of(entry, "host") == host]
+    for witness in others:
+        marks += [entry.wall_ms for entry in witness.told
+                  if entry.name in ("host-dropped", "disarmed-host-dropped", "last-words-heard")
+                  and field_of(entry, "host") == host]
     found = []  # type: List[int]
     last_ms = 0
     for mark_ms in sorted(marks):
@@ -259,16 +265,17 @@ def _episodes(host: int, others: Sequence[Sequence[Recording]],
 
 
 def _foreign(evidence: Evidence, host: int, mark_ms: int,
-             others: Sequence[Sequence[Recording]]) -> Case:
+             others: Sequence[Witness]) -> Case:
     """A case of which the host itself says nothing here."""
-    seen = seen_of(host, (mark_ms - BEFORE_MS, mark_ms, mark_ms + AFTER_MS), others, evidence)
+    seen = seen_of(host, mark_ms - BEFORE_MS, mark_ms + AFTER_MS, others, evidence.words)
     at_ms = min([mark_ms] + [at for at in (seen.missed_ms,) if at >= 0])
     words = seen.words
     later = [one for one in evidence.words if one.host == host and words is not None
              and one.text == words.text]
     if words is not None and later:
         words = words._replace(heard=later[0].heard)
-    count = max([host + 1] + [len(lives[0].header.addresses) for lives in others])
+    count = max([host + 1] + [len(life.header.addresses)
+                              for lives in evidence.lives for life in lives])
     return Case(
         host=host, kind="fenced" if words else "stopped" if seen.disarmed else "missing",
         at_ms=words.at_ms if words else at_ms, life=None, after=None,

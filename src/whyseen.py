@@ -18,6 +18,11 @@ from xha.whyxen import XenEnd
 
 #: The messages that tell who is there on each path.
 _DOMAINS = ("hb-domain-changed", "sf-domain-changed")
+#: All that is taken of what others say.
+_TAKEN = _DOMAINS + (
+    "fh-views-agree", "surviving-by-rule-1", "surviving-by-rule-2", "fence-requested",
+    "self-fencing", "statefile-lost", "host-dropped", "disarmed-host-dropped",
+    "last-words-heard", "peer-restarted", "dropped-host-runs")
 #: A recording that begins later than this after its daemon has lost its beginning, ms.
 _WHOLE_MS = 5000
 
@@ -56,6 +61,20 @@ class Evidence(NamedTuple):
     # What logs of Xen say of resets, by host; -1 where it is not known whose log it is.
     xen: Tuple[Tuple[int, Tuple[XenEnd, ...]], ...]
     now: Optional[Now]
+
+
+@record
+class Witness(NamedTuple):
+    """What one life of a host has to say of other hosts."""
+
+    who: int
+    # From when to when it was recorded, ms since the epoch.
+    begin_ms: int
+    end_ms: int
+    # The ring came round: its beginning is lost.
+    torn: bool
+    # Messages that a ``_Look`` takes, in the order in which they were said.
+    told: Tuple[Entry, ...]
 
 
 @record
@@ -123,24 +142,30 @@ def online_ms(life: Recording) -> int:
                 life.header.wall_ms)
 
 
-def seen_of(host: int, window: Tuple[int, int, int], others: Sequence[Sequence[Recording]],
-          evidence: Evidence) -> Seen:
-    """What others saw of a host in a window of time: (first, its end, last), ms."""
-    first_ms, _, last_ms = window
-    looks = []
-    for lives in others:
-        look = _Look(host, lives[0].header.host)
-        covered = [life for life in lives if life.entries
-                   and life.header.wall_ms <= last_ms and life.entries[-1].wall_ms >= first_ms]
-        for life in covered:
-            # Where the ring came round, what was before it is taken for good.
-            look.begin(life.entries[0].mono_ms - life.header.mono_ms > _WHOLE_MS)
-            for entry in events(life):
-                look.take(entry, first_ms <= entry.wall_ms <= last_ms)
-        if covered:
-            looks.append(look)
+def witnesses(evidence: Evidence) -> Tuple[Witness, ...]:
+    """Of all lives what they have to say of others: a pool of 64 hosts is looked at 64 times."""
+    return tuple(Witness(
+        who=life.header.host, begin_ms=life.header.wall_ms, end_ms=life.entries[-1].wall_ms,
+        torn=life.entries[0].mono_ms - life.header.mono_ms > _WHOLE_MS,
+        told=tuple(entry for entry in events(life) if entry.name in _TAKEN))
+                 for lives in evidence.lives for life in lives if life.entries)
+
+
+def seen_of(host: int, first_ms: int, last_ms: int, others: Sequence[Witness],
+            words: Sequence[Words]) -> Seen:
+    """What others saw of a host in a window of time."""
+    looks = []  # type: List[_Look]
+    for witness in others:
+        if witness.begin_ms > last_ms or witness.end_ms < first_ms:
+            continue
+        if not looks or looks[-1].who != witness.who:
+            looks.append(_Look(host, witness.who))
+        # Where the ring came round, what was before it is taken for good.
+        looks[-1].begin(witness.torn)
+        for entry in witness.told:
+            looks[-1].take(entry, first_ms <= entry.wall_ms <= last_ms)
     heard = [look.words for look in looks if look.words is not None]
-    heard += [one for one in evidence.words
+    heard += [one for one in words
               if one.host == host and first_ms <= one.at_ms <= last_ms]
     # Who went on knows best: a host that was put out together with it saw another picture.
     judges = sorted((look for look in looks if look.pictures is not None),

@@ -12,7 +12,7 @@ a record, and what is inferred is the cause alone.  Pure.  Source: spec 9.
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from xha import catalogue, whycase, whycauses
+from xha import catalogue, whycase, whycauses, whyseen
 from xha.history import Line
 from xha.records import record
 from xha.whycase import Case
@@ -99,9 +99,11 @@ def incidents(evidence: Evidence, host: Optional[int] = None,
         for life in lives:
             count = max(count, len(life.header.addresses), life.header.host + 1)
     count = max([count] + [words.host + 1 for words in evidence.words])
+    told = whyseen.witnesses(evidence)
     found = []  # type: List[Case]
     for index in range(count) if host is None else (host,):
-        mine = [case for case in whycase.cases(evidence, index) if is_incident(case)]
+        mine = [case for case in whycase.cases(evidence, index, told)
+                if is_incident(case)]
         for case in mine:
             # xapi tries a failed start again and again; the last is as good as all.
             if found and found[-1].host == index and _alike(found[-1], case):
