@@ -279,8 +279,6 @@ def test_of_a_log_whose_host_nobody_names_nothing_is_taken():
 # Any bytes
 
 def real_files():
-    with open(os.path.join(ROOT, "tests", "unit", "test_why.py"), "rb") as stream:
-        yield stream.read()
     yield file_of([event(1), event(2, "fencing-armed"), fenced(9000), measure(9001, turn_ms_max=3)])
     yield (BANNER + "\n(XEN) Watchdog timer fired for domain 0\n").encode("ascii")
     yield (b"2023-11-14T22:13:20.005Z notice  x [daemon-started] host=1 hosts=3 pid=7\n"
@@ -292,8 +290,8 @@ def real_files():
 
 
 def spoilt(data, dice):
-    data = bytearray(data[:dice.choice([len(data), dice.randrange(len(data) + 1)])])
-    for _ in range(dice.choice([0, 1, 10, 100])):
+    data = bytearray(data[:dice.choice([len(data)] * 3 + [dice.randrange(len(data) + 1)])])
+    for _ in range(dice.choice([0, 1, 3, 10, 100])):
         if data:
             data[dice.randrange(len(data))] = dice.randrange(256)
     return bytes(data)
@@ -303,7 +301,7 @@ def spoilt(data, dice):
 def test_any_bytes_give_an_answer_or_one_line(place, xha, seed):
     dice = random.Random(seed)
     files = []
-    for number in range(dice.randrange(1, 4)):
+    for number in range(dice.randrange(1, 3)):
         files.append(place / "f{}".format(number))
         files[-1].write_bytes(spoilt(dice.choice(list(real_files())), dice))
     answered(xha, [dice.choice(["", "host=1:", "host=63:"]) + str(file) for file in files])
