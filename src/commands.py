@@ -358,16 +358,6 @@ def _dumpstatefile(arguments: Arguments) -> int:
     return _dump({"PATH": arguments["PATH"], "--config": CONFIG_FILE}, "original")
 
 
-def _simulate(arguments: Arguments) -> int:
-    from xha import simulate
-    return int(simulate.simulate(arguments))
-
-
-def _what_if(arguments: Arguments) -> int:
-    from xha import simulate
-    return int(simulate.what_if(arguments))
-
-
 def _install(arguments: Arguments) -> int:
     from xha import installer
     return int(installer.install(arguments))
@@ -384,8 +374,8 @@ def _xhad(arguments: Arguments) -> int:
 
 #: What anybody may run who can read the files: no daemon is touched.  (Who may install
 #: depends on where, and `install` says so itself.)
-_FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id", "simulate", "what-if", "install",
-                  "uninstall") + lookers.FOR_EVERYBODY
+_FOR_EVERYBODY = ("dump-statefile", "dumpstatefile", "build-id", "install", "uninstall"
+                  ) + lookers.FOR_EVERYBODY
 
 _COMMANDS = {
     "start-daemon": _start_daemon, "stop-daemon": _stop_daemon, "daemon": _daemon,
@@ -396,7 +386,7 @@ _COMMANDS = {
     "set-host-weight": _set_host_weight, "reload-host-weight": _reload_host_weight,
     "weightctl": _weightctl, "build-id": _build_id, "calldaemon": _calldaemon,
     "writestatefile": _writestatefile, "dumpstatefile": _dumpstatefile, "xhad": _xhad,
-    "simulate": _simulate, "what-if": _what_if, "install": _install, "uninstall": _uninstall,
+    "install": _install, "uninstall": _uninstall,
     "hold": holdhelp.run,
 }  # type: Dict[str, Callable[[Arguments], int]]
 _COMMANDS.update(lookers.COMMANDS)

@@ -40,17 +40,29 @@ def _schema(arguments: Dict[str, Any]) -> int:
     return int(schemas.run(arguments))
 
 
+def _simulate(arguments: Dict[str, Any]) -> int:
+    from xha import simulate
+    return int(simulate.simulate(arguments))
+
+
+def _what_if(arguments: Dict[str, Any]) -> int:
+    from xha import simulate
+    return int(simulate.what_if(arguments))
+
+
 def _doctor(arguments: Dict[str, Any]) -> int:
     from xha import doctor
     return int(doctor.run(arguments))
 
 
 COMMANDS = {"status": _status, "metrics": _metrics, "timeline": _timeline, "timing": _timing,
-            "doctor": _doctor, "schema": _schema, "why": _why, "explain": _why
+            "doctor": _doctor, "schema": _schema, "why": _why, "explain": _why,
+            "simulate": _simulate, "what-if": _what_if
             }  # type: Dict[str, Callable[[Dict[str, Any]], int]]
 
 #: Of these, what anybody may run who can read the files; the others are root's.
-FOR_EVERYBODY = ("timing", "doctor", "timeline", "schema", "why", "explain")
+FOR_EVERYBODY = ("timing", "doctor", "timeline", "schema", "why", "explain", "simulate",
+                  "what-if")
 
 #: By command: the docopt text without the common options, as in ``usage``.
 TEXTS = {

@@ -13,8 +13,9 @@ late; heartbeats heard; heartbeats sent; records.  The first one of a subject is
 said after ``SETTLE_MS``, so that all hosts behind one switch, and all paths that
 one hung disk made late, are one message.  Then that subject is silent for
 ``REST_MS``, and what came meanwhile is one message, with the worst and the
-count; so is a part of one that was said, if it was worse.  So a subject says six in an hour at most, also of a disk that is slow
-for hours; of all subjects there are at most thirty.
+count; so is a part of one that was said, if it was worse.  So a subject says
+six in an hour at most, also of a disk that is slow for hours; of all subjects
+there are at most thirty.
 """
 
 from typing import Dict, Iterable, List, Tuple

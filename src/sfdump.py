@@ -25,7 +25,8 @@ ages, -1 never), ``since_xapi_restart_ms``, and ``seal`` (null, or
 ``incarnation``, ``software``, ``written_at``, ``fencing``, ``watchdog_mode``,
 ``sr2``, ``holding``, ``incarnations_seen``, ``last_words``: null, or ``code``,
 ``text``, ``at``, ``incarnation``, ``liveset``, ``heartbeat_domain``,
-``statefile_domain``; ``configuration``: null, or ``fingerprint`` and ``times_ms``).
+``statefile_domain``; ``configuration``: null, or ``fingerprint`` and
+``times_ms``: ``t1``, ``T1``, ``t2``, ``T2``, ``Wh``, ``Ws``, ``Tboot`` and ``Tenable``).
 
 Times are UTC, ISO 8601.  UUIDs have dashes.  Source: spec 9, dump-statefile.
 """

@@ -75,7 +75,8 @@ def test_a_disk_that_hangs_for_more_than_half_of_its_time_out_is_shown_everywher
     screen = host.must("status", "--config=" + host.config).out
     assert re.search(r"^ Closest    in 24 h: State-File (writes|readings) \d\.\d of 10\.0 s  ",
                      screen, re.MULTILINE), screen
-    assert 0.5 < float(metric(host, "xha_timeout_used_ratio", path=worst["path"], window="hour")) < 1
+    ratio = metric(host, "xha_timeout_used_ratio", path=worst["path"], window="hour")
+    assert 0.5 < float(ratio) < 1
     assert metric(host, "xha_near_misses_total", path=worst["path"]) == "1"
     assert metric(host, "xha_host_timeout_used_ratio", path="heard", host="2") is not None
 

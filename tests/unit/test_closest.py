@@ -39,7 +39,7 @@ TABLE = [
     ([(0, 9), (BUCKET_MS, 5)],               BUCKET_MS,                (9, 9, 9),  "two buckets"),
     ([(0, 9)],                               HOUR_MS,                  (9, 9, 9),  "an hour old"),
     ([(0, 9), (HOUR_MS + BUCKET_MS, 5)],     HOUR_MS + BUCKET_MS,      (5, 9, 9),  "past the hour"),
-    ([(0, 9)],                               HOUR_MS + BUCKET_MS,      (None, 9, 9), "nothing since"),
+    ([(0, 9)],                               HOUR_MS + BUCKET_MS,      (None, 9, 9), "none since"),
     ([(0, 9), (HOUR_MS, 7), (2 * HOUR_MS, 5)], 2 * HOUR_MS,            (7, 9, 9),  "it slides"),
     ([(0, 9), (24 * HOUR_MS, 5)],            24 * HOUR_MS,             (5, 9, 9),  "a day old"),
     ([(0, 9), (25 * HOUR_MS, 5)],            25 * HOUR_MS,             (5, 5, 9),  "past the day"),

@@ -141,7 +141,8 @@ def test_a_host_that_says_nothing_while_others_do_is_not_shown_as_alive(more_ms,
 def figures(at_ms, **fields):
     every = dict(span_ms=1000, heartbeats=(1, 0, 1), silence_ms_max=(2100, -1, 2000),
                  heartbeat_age_ms=(10, -1, 20), record_age_ms=(900, 0, 900), reads=(1, 30, 0),
-                 writes=(1, 40, 0), repairs=(0, -1, 0), reading_age_ms=900, turn_ms_max=3)
+                 writes=(1, 40, 0), repairs=(0, -1, 0), reading_age_ms=900, turn_ms_max=3,
+                 heartbeat_timer_ms_max=1800, statefile_timer_ms_max=2100)
     return measure(at_ms, **dict(every, **fields))
 
 

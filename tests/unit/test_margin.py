@@ -1,4 +1,4 @@
-"""Margins and near misses, with a time of their own: T1 = T2 = Wh = 5 s, Ws = 8 s, t1 = t2 = 1 s."""
+"""Margins and near misses, with a time of their own: T1 = T2 = Wh = 5 s, t1 = t2 = 1 s."""
 import pytest
 from core_samples import common, hosts
 

@@ -259,7 +259,7 @@ def test_doctor_of_a_host_that_is_not(host, run, monkeypatch, does):
 def test_timing_with_and_without_a_daemon(xha, monkeypatch):
     words = ("timing", "--format=json", "--config=" + test_proofpage.CONFIG)
     assert check("timing", xha(*words)[1])["measured"] is None
-    monkeypatch.setattr(client, "call", lambda paths, *words: ctlformat.Reply(
+    monkeypatch.setattr(client, "call", lambda *_, **__: ctlformat.Reply(
         0, report.as_json(snapshot(
             generation_uuid=test_proofpage.SETTINGS.common.generation_uuid)), ""))
     assert check("timing", xha(*words)[1])["measured"] is not None
