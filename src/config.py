@@ -13,12 +13,11 @@ Every message is ASCII and names the file, the line where known, the element,
 the value found and what was expected.  Source: spec 2.
 """
 
-import hashlib
 import ipaddress
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from xha import plainxml
+from xha import keyedhash, plainxml
 from xha.errors import ExitCode, XhaError
 from xha.hostset import MAX_HOSTS
 from xha.plainxml import Element, Source, ascii_only, children, required, text_of, unexpected
@@ -133,7 +132,7 @@ _SHORTER = (
 
 def published(common: Common) -> Configuration:
     """What a host says of its configuration to the others, with a fingerprint of the whole."""
-    digest = hashlib.sha256("\n".join(map(repr, common)).encode("ascii")).digest()
+    digest = keyedhash.digest("\n".join(map(repr, common)).encode("ascii"))
     return Configuration(
         fingerprint=int.from_bytes(digest[:8], "little") or 1,
         times_ms=(common.heartbeat_interval_ms, common.heartbeat_timeout_ms,

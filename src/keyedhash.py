@@ -38,6 +38,12 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
+def digest(data: bytes) -> bytes:
+    """SHA-256 of some bytes, without a key."""
+    found = sha256(data).digest()  # type: bytes
+    return found
+
+
 class Keyed:
     """Proves messages under one key."""
 

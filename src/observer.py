@@ -7,7 +7,8 @@ The loop tells what happens (a datagram was taken in, an access to the
 State-File ended) and, after each turn, shows the facts of the core.  Nothing
 here decides anything, and the core does not know of it.
 
-*State*: what differs from the last turn is recorded, by name.
+*State*: what differs from the last turn is recorded, by name.  It is compared where the
+core's rooms have looked, for nothing changes else (``View.looks``).
 
 *Measurements* are of spans of ``SPAN_MS``: of each host how many heartbeats
 were believed, the longest silence between two, and how old the last one and
@@ -22,10 +23,11 @@ less than a second old when a timer resets the host.
 *Margins* (``margin``) are told the same, and of each timer that is moved; the
 near misses that they find are said, and so recorded.
 
-What a turn costs is a comparison of a dozen facts; what a datagram costs, one
-look at one peer; every few seconds each peer is looked at.  With what the
-thread does it is below 2 % of the daemon's time at rest (tests/e2e/rest.py
-tells).  Ages are in ms, -1 is "never".  Source: spec 9.
+What a turn costs is a comparison of a number, and of a dozen facts where the
+core looked; what a datagram costs, one look at one peer; every few seconds
+each peer is looked at.  With what the thread does it is below 2 % of the
+daemon's time at rest (tests/e2e/rest.py tells).  Ages are in ms, -1 is
+"never".  Source: spec 9.
 """
 
 import operator
@@ -71,6 +73,8 @@ class Observer:
         self._index_of = {host.address: index for index, host in enumerate(common.hosts)}
         self._half_ms = (common.heartbeat_timeout_ms // 2, common.statefile_timeout_ms // 2)
         self._state = ()  # type: Tuple[Any, ...]
+        # ``View.looks`` at that state.
+        self._looks = NEVER
         # The others in the liveset: nothing is expected of anybody else.
         self._expected = []  # type: List[Peer]
         self._heard_at_ms = [NEVER] * len(common.hosts)
@@ -131,11 +135,9 @@ class Observer:
     def turn(self, began_at_ms: int, now_ms: int) -> Tuple[Log, ...]:
         """A turn of the loop ended, which had begun then; near misses, and about the recorder."""
         view = self._view
-        state = _state_of(view)
-        if state != self._state:
-            self._record_state(state)
-            self._margins.expect(now_ms, view.online and view.armed, view.phase is Phase.STARTED,
-                                 view.sr2, view.liveset)
+        if view.looks != self._looks:
+            self._looks = view.looks
+            self._look_at_state(now_ms)
         if view.reading_completed_at_ms != self._read_at_ms:
             self._read_at_ms = view.reading_completed_at_ms
             self._margins.reading(self._read_at_ms, [peer.advanced_at_ms for peer in view.peers])
@@ -152,6 +154,13 @@ class Observer:
         if close or now_ms - self._began_at_ms >= SPAN_MS:
             self._measure(now_ms)
         return self._recorder.news() + self._margins.look(now_ms, int(time.time() * 1000))
+
+    def _look_at_state(self, now_ms: int) -> None:
+        view, state = self._view, _state_of(self._view)
+        if state != self._state:
+            self._record_state(state)
+            self._margins.expect(now_ms, view.online and view.armed, view.phase is Phase.STARTED,
+                                 view.sr2, view.liveset)
 
     def _record_state(self, state: Tuple[Any, ...]) -> None:
         view = self._view

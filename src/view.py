@@ -115,7 +115,7 @@ class View:
         "xapi_restart_at_ms", "xapi_error", "xapi_held_until_ms", "global_record", "lock_request",
         "lock_grants",
         "holding", "last_words", "burst_wanted", "loss_pending", "reading_issued_at_ms",
-        "reading_completed_at_ms", "settled", "listened_at_ms", "sent_at_ms", "ended")
+        "reading_completed_at_ms", "settled", "looks", "listened_at_ms", "sent_at_ms", "ended")
 
     def __init__(self, common: "config.Common", me: HostIndex, software: str,
                  watchdog_mode: WatchdogMode, weight: int) -> None:
@@ -185,6 +185,8 @@ class View:
         self.reading_completed_at_ms = NEVER
         # No gap is being digested: what is remembered of others is current (spec 5).
         self.settled = True
+        # How often the rooms looked: between two looks nothing changes but ages (``rest``).
+        self.looks = 0
         # Every datagram that had arrived by then was taken in before this step.  Writer: stall.
         self.listened_at_ms = NEVER
         self.sent_at_ms = NEVER

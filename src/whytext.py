@@ -8,6 +8,7 @@ import textwrap
 from typing import List
 
 from xha import catalogue, history
+from xha.observer import SPAN_MS
 from xha.whycase import Case
 from xha.whywords import named
 from xha.whytell import Moment, Told
@@ -73,7 +74,8 @@ def nothing(who: str, notes: List[str]) -> str:
 def _when(case: Case) -> str:
     at = history.stamp(case.at_ms).replace("T", " ").replace("Z", " UTC")
     if case.kind == "silent":
-        return "; its last record is of {}.".format(at)
+        return "; its last record is of {}, and at rest it makes one every {} s.".format(
+            at, SPAN_MS // 1000)
     if case.kind == "missing":
         return "; it was first missed at {}.".format(at)
     if case.kind == "fenced" and case.life is None:

@@ -7,7 +7,8 @@
     timed     SIGUSR1 writes to /run/recorder-cost what the recorder has cost so far
 
 Run by ``rest.py``.  What is timed is all that the daemon's other threads do for the recorder:
-the three hooks of the loop, and the appending of a record.  The clock is of the thread's own
+the hooks of the loop, those of the margins to a fence among them, and the appending of a
+record.  The clock is of the thread's own
 processor time; what it costs itself, and to find the caches cold, is taken off: before each call
 one of nothing is timed in the same way.
 """
@@ -31,7 +32,11 @@ class Nothing:
         return ()
 
     start = note = state = measure = keep = news = close = nothing
-    datagram = access = turn = nothing
+    datagram = access = timer = turn = nothing
+
+    @staticmethod
+    def complete(snapshot):
+        return snapshot
 
 
 class Clock:
@@ -79,7 +84,7 @@ def without():
 def timed():
     from xha import observer, recorder
     clock = Clock()
-    for owner, names in ((observer.Observer, ("datagram", "access", "turn")),
+    for owner, names in ((observer.Observer, ("datagram", "access", "timer", "turn")),
                          (recorder.Recorder, ("note", "state", "measure"))):
         for name in names:
             setattr(owner, name, clock.around(getattr(owner, name)))

@@ -4,7 +4,7 @@ The observer stands where the daemon has it; the core, and what it says, is as w
 """
 import pytest
 
-from xha import simpool
+from xha import observer, simpool
 from xha.observer import Observer
 from xha.simhost import Host
 from xha.simscript import Director
@@ -63,6 +63,7 @@ class Watched(Host):
         if self.node is not None:
             self.near += [dict(one.fields)
                           for one in self.observer.turn(self.now_ms(), self.now_ms())]
+            assert self.observer._state == observer._state_of(self.view), "a change was missed"
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ class Bench:
 
     def turn(self, after_ms=0):
         self.now_ms += after_ms
+        self.view.looks += 1
         return self.observer.turn(self.now_ms, self.now_ms)
 
     def rest(self, ms, step_ms=500):

@@ -14,7 +14,8 @@ from xha import catalogue
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", "snapshot",
-              "config", "plainxml", "timing", "catalogue", "child", "logmask", "holdterm"}
+              "config", "plainxml", "timing", "catalogue", "child", "logmask", "holdterm",
+              "keyedhash"}
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
@@ -24,8 +25,7 @@ HEALTH = {"xapihealth", "bondhealth", "margin", "marginwords", "nearmiss", "clos
 ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgehost",
           "judgenetwork", "judgedisk", "judgepool",
           "whycase", "whyseen", "whywords", "whycauses", "whyxen", "whylog"}
-FORMATS = {"crc", "keyedhash", "sealformat", "hbformat", "sfformat", "ctlformat",
-           "recorderformat"}
+FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat", "recorderformat"}
 PICTURES = {"htmlpage", "htmlstyle", "svglanes"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
