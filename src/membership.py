@@ -163,11 +163,11 @@ class Membership:
         self._news = not ticked and not sent
         self._on[kind](now_ms, event)
         looks = self._news or not unmoved or not self._rest.lasts(now_ms)
-        view.looks += looks
         if self._in_vain or (kind is events.HeartbeatReceived and not looks
                              and now_ms < view.wake_at_ms):
             # Refused, it changes counters alone, and repeated, ages: a flood must be cheap.
             return view.out
+        view.looks += looks
         view.wake_at_ms = NEVER
         self._rested = True
         if not view.ended:
