@@ -15,6 +15,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lockmodel import CYCLE, PROGRESS, Broken, Exploration, World  # noqa: E402
 
+#: What it takes is the core's, and the same on every Python.
+pytestmark = pytest.mark.ends
+
 CANCEL, ONCE = frozenset(["cancel"]), frozenset(["once"])
 
 WORLDS = {

@@ -12,6 +12,9 @@ from survivalmodel import World, able_ones, both_ways, is_clean, one_way, outcom
 from xha.hostset import EMPTY, HostSet
 from xha.liveset import Verdict, size
 
+#: What it takes is the core's, and the same on every Python.
+pytestmark = pytest.mark.ends
+
 RULE_2 = Verdict.ALL_LOST_STATEFILE
 
 

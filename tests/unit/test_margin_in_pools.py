@@ -10,6 +10,9 @@ from xha.simhost import Host
 from xha.simscript import Director
 from xha.statefile import Done
 
+#: What it takes is the core's, and the same on every Python.
+pytestmark = pytest.mark.ends
+
 #: How long a pool that nobody disturbs is watched.
 MINUTES = 3
 

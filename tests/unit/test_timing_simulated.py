@@ -13,6 +13,9 @@ from xha.findings import Level
 from xha.simdice import Dice
 from xha.simpool import QUICK, Pool, derived_from, settings_of
 
+#: What it takes is the core's, and the same on every Python.
+pytestmark = pytest.mark.ends
+
 SETTINGS = {
     "t=1, T=5": QUICK,
     "defaults": {},
