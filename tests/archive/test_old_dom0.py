@@ -235,6 +235,8 @@ LOCKED = r".*a daemon is already running: process \d+ has /var/run/xhad\.lock lo
 READING = r"reading the State-File /dev/statefile for 0 s .*"
 BLANK = r"(?s:.*)State-File.*: record is blank: all bytes are zero"
 READ_ONLY = r"xha\.pyz uninstall: .* is on a read-only file system: .*nothing has been changed"
+NO_RECORDER = r"xha\.pyz timeline: /var/lib/xha: cannot be read: No such file or directory"
+NO_EVIDENCE = r"xha\.pyz \S+: there is nothing to go by: The flight recorder of this host: .*"
 XML = (r'<\?xml version="1\.0" encoding="UTF-8"\?>\n<ha_liveset_info version="1\.0">\n'
        r"  <status>Online</status>(?s:.*)</ha_liveset_info>")
 BUILD_ID = r"[0-9a-f]{16}"
@@ -265,6 +267,13 @@ NO_DAEMON = [
     ("reload-host-weight",                  14, NOTHING, ABSENT),
     ("fault list",                          14, NOTHING, ABSENT),
     ("log-mask",                            14, NOTHING, ABSENT),
+    ("hold",                                14, NOTHING, ABSENT),
+    ("hold xapi 5m",                        14, NOTHING, ABSENT),
+    ("schema",                              0,  r"(?s:.*)status(?s:.*)", NOTHING),
+    ("schema status",                       0,  r"\{(?s:.*)\}", NOTHING),
+    ("timeline",                            2,  NOTHING, NO_RECORDER),
+    ("why",                                 2,  NOTHING, NO_EVIDENCE),
+    ("explain",                             2,  NOTHING, NO_EVIDENCE),
     ("log-mask reset warning",              1,  NOTHING, r".*warning is always logged"),
     ("calldaemon query_liveset",            14, NOTHING, ABSENT),
     ("calldaemon getlogmask",               14, NOTHING, ABSENT),
@@ -366,6 +375,13 @@ WITH_DAEMON = [
     # What looks, and changes nothing.
     ("doctor --pool --seconds=0 --format=json", 0, r"\{(?s:.*)\}", NOTHING),
     ("timing --format=json",                0,  r"\{(?s:.*)\}", NOTHING),
+    ("hold",                                0,  ANYTHING, NOTHING),
+    ("hold xapi 5m",                        0,  ANYTHING, NOTHING),
+    ("hold xapi --end",                     0,  ANYTHING, NOTHING),
+    ("schema timeline",                     0,  r"\{(?s:.*)\}", NOTHING),
+    ("timeline",                            2,  NOTHING, NO_RECORDER),
+    ("why /dev/statefile",                  2,  NOTHING, r".*no last words in /dev/statefile"),
+    ("explain /dev/statefile",              2,  NOTHING, r".*no last words in /dev/statefile"),
     # What needs no daemon.
     ("dump-statefile",                      0,  r"(?s:.*) active\n(?s:.*)", NOTHING),
     ("dumpstatefile",                       0,  r"  global\.sig = (?s:.*)", NOTHING),
