@@ -9,12 +9,11 @@ and checks it before it changes anything.  Source: spec 11, 6 (names, codes).
 import errno
 import io
 import os
-import pkgutil
 import sys
 import zipfile
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from xha import cli, commands, installplan
+from xha import cli, commands, installplan, packed
 from xha.errors import ExitCode, XhaError
 from xha.installdisk import Host, file_thing
 from xha.installplan import ARCHIVE, DIRECTORIES, FILES, INSTALLED, LOGROTATE, STACKS, Journal, Step
@@ -135,15 +134,7 @@ def bundled(name: str) -> bytes:
     Raises:
         OSError: it is not there.
     """
-    try:
-        data = pkgutil.get_data("xha", "install/" + name)
-    except OSError:
-        data = None
-    if data is None:
-        tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        with open(os.path.join(tree, "install", name), "rb") as stream:
-            data = stream.read()
-    return data
+    return packed.read("install/" + name, "install/" + name)
 
 
 def _prepare(host: Host, data: bytes, dry: bool) -> Order:

@@ -10,11 +10,9 @@ what is printed here has it in place, so that it needs nothing else.
 """
 
 import json
-import os
-import pkgutil
 from typing import Any, Dict
 
-from xha import cli
+from xha import cli, packed
 from xha.errors import ExitCode, XhaError
 
 #: The views, and the command that prints each of them.
@@ -62,14 +60,7 @@ def load(view: str) -> Dict[str, Any]:
 
 def _file(view: str) -> Any:
     name = view + ".json"
-    try:
-        data = pkgutil.get_data("xha", "schemas/" + name)
-    except OSError:
-        data = None
-    if data is None:
-        tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        with open(os.path.join(tree, "docs", "schemas", name), "rb") as stream:
-            data = stream.read()
+    data = packed.read("schemas/" + name, "docs/schemas/" + name)
     return json.loads(data.decode("ascii"))
 
 

@@ -26,7 +26,6 @@ Source: spec 6 (logrotate), 8, 9; style guide 8.
 """
 
 import os
-import pkgutil
 import select
 import socket
 import threading
@@ -34,7 +33,7 @@ import time
 from collections import deque
 from typing import Deque, Optional, Sequence, Tuple, Union
 
-from xha import catalogue, logmask
+from xha import catalogue, logmask, packed
 from xha.actions import Log, log
 from xha.catalogue import LEVELS, Catalogue
 from xha.logfile import LogFile, ready
@@ -70,14 +69,7 @@ def load_catalogue() -> Catalogue:
         FormatError: it is not in its form.
         OSError: it is not there.
     """
-    try:
-        data = pkgutil.get_data("xha", "sysloglist")
-    except OSError:
-        data = None
-    if data is None:
-        tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        with open(os.path.join(tree, "sysloglist"), "rb") as stream:
-            data = stream.read()
+    data = packed.read("sysloglist", "sysloglist")
     return catalogue.parse(data.decode("ascii"))
 
 
