@@ -33,7 +33,6 @@ no message and in no measurement.  Source: spec 9, "Flight recorder".
 """
 
 import os
-import select
 import threading
 import time
 from collections import deque
@@ -43,7 +42,7 @@ from typing import Any, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from xha import catalogue, recorderdisk, recorderformat
 from xha.actions import Log, log
 from xha.catalogue import Catalogue
-from xha.logfile import ready
+from xha.doorbell import Doorbell
 from xha.recorderdisk import Disk
 from xha.recorderformat import Entry, Header, Ring
 from xha.records import record
@@ -110,7 +109,7 @@ class Recorder:
         self._keep = False
         #: Of this daemon, once it is known.
         self.incarnation = 0
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell = Doorbell()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         # Why nothing is recorded, "" while it is; when the disk was last asked for something
         # and has not answered, s, 0.0 else; records forgotten in all.  Writer: the thread.
@@ -151,7 +150,7 @@ class Recorder:
     def keep(self) -> None:
         """Note that this host is online: this file is worth more than that of a failed start."""
         self._keep = True
-        self._wake()
+        self._bell.ring()
 
     def news(self) -> Tuple[Log, ...]:
         """What is to be said of the recorder itself, once for each change.  By one thread."""
@@ -172,13 +171,13 @@ class Recorder:
         """Ask for a sync now; what is returned is set when it is done, or has failed."""
         done = threading.Event()
         self._flushes.append(done)
-        self._wake()
+        self._bell.ring()
         return done
 
     def close(self, timeout_s: float) -> None:
         """Write what waits, for at most so long, and stop.  A hung disk is left behind."""
         self._stop = True
-        self._wake()
+        self._bell.ring()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -191,13 +190,7 @@ class Recorder:
         self._queue.append(_Waiting(
             serial=next(self._serials), wall_s=time.time(), mono_s=time.monotonic(),
             incarnation=self.incarnation, kind=kind, content=content))
-        self._wake()
-
-    def _wake(self) -> None:
-        try:
-            os.write(self._wake_write, b"w")
-        except BlockingIOError:
-            pass  # The pipe is full of reasons to wake up already.
+        self._bell.ring()
 
     # ---- the thread
 
@@ -225,11 +218,7 @@ class Recorder:
             self._release(flushes)
             if stopping:
                 return
-            ready(self._wake_read, select.POLLIN, self._patience_s())
-            try:
-                os.read(self._wake_read, 4096)
-            except BlockingIOError:
-                pass
+            self._bell.wait(self._patience_s())
 
     def _release(self, flushes: List[threading.Event]) -> None:
         for done in flushes:

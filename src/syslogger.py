@@ -36,6 +36,7 @@ from typing import Deque, Optional, Sequence, Tuple, Union
 from xha import catalogue, logmask, packed
 from xha.actions import Log, log
 from xha.catalogue import LEVELS, Catalogue
+from xha.doorbell import Doorbell
 from xha.logfile import LogFile, ready
 from xha.logmask import LogMask
 from xha.recorder import Recorder
@@ -102,7 +103,7 @@ class Syslogger:
         self._applied = self.mask
         self._reopen = False
         self._stop = False
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell = Doorbell()
         self._repeats = Repeats()
         self._thread = threading.Thread(target=self._run, name="syslogger", daemon=True)
         #: Why the thread died; "" while it lives.
@@ -124,19 +125,19 @@ class Syslogger:
                 self._dropped += 1
             return
         self._queue.append((time.time(), message))
-        self._wake()
+        self._bell.ring()
 
     def change(self, mask: LogMask) -> None:
         """From here on print what this mask lets through.  By the daemon's loop alone."""
         if mask != self.mask:
             self.mask = mask
             self._queue.append((0.0, mask))
-            self._wake()
+            self._bell.ring()
 
     def reopen(self) -> None:
         """Open the log file anew, soon.  May be called by a signal handler."""
         self._reopen = True
-        self._wake()
+        self._bell.ring()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was logged is printed, at most so long; whether it is.
@@ -148,7 +149,7 @@ class Syslogger:
         recorded = recorder.hasten() if recorder is not None and recorder.alive else None
         printed = threading.Event()
         self._queue.append((0.0, printed))
-        self._wake()
+        self._bell.ring()
         done = printed.wait(timeout_s)
         if recorded is not None:
             recorded.wait(max(0.0, deadline_s - time.monotonic()))
@@ -158,17 +159,11 @@ class Syslogger:
         """Print what waits, for at most so long, and stop.  A hung disk is left behind."""
         deadline_s = time.monotonic() + timeout_s
         self._stop = True
-        self._wake()
+        self._bell.ring()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         if self._recorder is not None:
             self._recorder.close(max(0.0, deadline_s - time.monotonic()))
-
-    def _wake(self) -> None:
-        try:
-            os.write(self._wake_write, b"w")
-        except BlockingIOError:
-            pass  # The pipe is full of reasons to wake up already.
 
     def _run(self) -> None:
         try:
@@ -191,11 +186,7 @@ class Syslogger:
                     self._say_repeated(name, count, span_s)
                 self._file.close()
                 return
-            ready(self._wake_read, select.POLLIN, self._patience_s())
-            try:
-                os.read(self._wake_read, 4096)
-            except BlockingIOError:
-                pass
+            self._bell.wait(self._patience_s())
             for name, count, span_s in self._repeats.ended(time.monotonic()):
                 self._say_repeated(name, count, span_s)
 
