@@ -35,3 +35,14 @@ def archive():
     path = os.environ.get("XHA_PYZ") or os.path.join(sources.ROOT, "dist", "xha.pyz")
     assert os.path.exists(path), path + " is missing: run `python3 build.py archive` first"
     return os.path.abspath(path)
+
+
+@pytest.fixture
+def nobody():
+    """A user who may not read what is root's."""
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+    else:
+        yield

@@ -1,7 +1,6 @@
 """The log of a running daemon: what is in it, and that logrotate may take it away."""
 
 import os
-import re
 import socket
 import threading
 import time
@@ -9,6 +8,7 @@ import time
 import pytest
 
 from rig import namespaces, view
+from rig.messages import count, counted, names
 
 PATIENCE_S = 20
 
@@ -70,23 +70,6 @@ def read(path):
             return file.read()
     except FileNotFoundError:
         return ""
-
-
-def names(text):
-    """The names of the messages in lines of a log."""
-    return re.findall(r" \[([a-z0-9-]+)\]", text)
-
-
-def count(host, number):
-    """Have the daemon log a message with a number in it."""
-    answer = view.converse(host.control, "xha/1\tfault\tset\tstatefile.slow={}\n".format(
-        number).encode("ascii"))
-    assert answer.startswith(b"xha/1\t0\t"), answer
-
-
-def counted(text):
-    """The numbers of those messages, in the order of the log."""
-    return [int(number) for number in re.findall(r"statefile\.slow is set to (\d+)\.", text)]
 
 
 def hang_up(host):

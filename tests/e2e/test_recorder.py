@@ -10,8 +10,8 @@ import uuid
 
 import pytest
 
-from rig import view
 from rig.host import FENCED
+from rig.messages import count, counted, names
 
 PATIENCE_S = 30
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -25,26 +25,9 @@ def until(holds, what, within_s=PATIENCE_S):
         time.sleep(0.05)
 
 
-def names(text):
-    """The names of the messages in lines of a log or of `timeline`."""
-    return re.findall(r" \[([a-z0-9-]+)\]", text)
-
-
 def timeline(host, *words):
     """What `timeline` shows on that host."""
     return host.must("timeline", *words).out
-
-
-def count(host, number):
-    """Have the daemon log a message with a number in it."""
-    answer = view.converse(host.control, "xha/1\tfault\tset\tstatefile.slow={}\n".format(
-        number).encode("ascii"))
-    assert answer.startswith(b"xha/1\t0\t"), answer
-
-
-def counted(text):
-    """The numbers of those messages."""
-    return [int(number) for number in re.findall(r"statefile\.slow is set to (\d+)\.", text)]
 
 
 def read_only(host):

@@ -159,17 +159,6 @@ def test_where_there_is_nothing_to_read_it_says_why_in_one_line(place, xha, spoi
     assert said in err and err.count("\n") == 1
 
 
-@pytest.fixture
-def nobody():
-    """A user who may not read what is root's."""
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-        yield
-        os.seteuid(0)
-    else:
-        yield
-
-
 def test_a_file_that_may_not_be_read_is_16(place, xha, request):
     path = lay(place / "lib" / "recorder", fenced(1))
     os.chmod(path, 0)
