@@ -7,12 +7,15 @@ Theory of operation
 that locks all its memory would keep there for one hash.  Each CPython has a
 SHA-256 of its own beside that, in a small module with a private name, as
 ``random`` uses it; where a distribution has left that out, OpenSSL's takes its
-place, and the memory is paid for.
+place, and the memory is paid for.  Where OpenSSL is in memory anyway, as in
+the simulator, a key uses it: it knows the processor's own instructions, and
+proves a heartbeat in a seventh of the time.
 
 A key's two first blocks are hashed once; a message costs two copies of what
 that left.
 """
 
+import sys
 from typing import Any
 
 from _operator import _compare_digest
@@ -51,8 +54,10 @@ class Keyed:
         """``key``: at most 64 bytes."""
         assert len(key) <= _BLOCK_BYTES
         block = key.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = sha256(block.translate(_INNER))  # type: Any
-        self._outer = sha256(block.translate(_OUTER))  # type: Any
+        openssl = sys.modules.get("_hashlib")  # type: Any
+        begin = sha256 if openssl is None else openssl.openssl_sha256
+        self._inner = begin(block.translate(_INNER))  # type: Any
+        self._outer = begin(block.translate(_OUTER))  # type: Any
 
     def prove(self, message: bytes) -> bytes:
         """The proof of a message."""

@@ -28,7 +28,21 @@ def test_the_proofs_are_those_of_the_rfc(key, message, proof):
     assert Keyed(key).prove(message).hex() == proof
 
 
-def test_every_length_of_key_and_message_is_proved_as_the_standard_library_does():
+@pytest.fixture(params=["_hashlib", "its own"])
+def whose(request, monkeypatch):
+    """With OpenSSL in memory, and as if it were not."""
+    if request.param == "its own":
+        monkeypatch.delitem(sys.modules, "_hashlib", raising=False)
+    return request.param
+
+
+def test_openssl_proves_where_it_is_in_memory_anyway(whose):
+    found = type(Keyed(b"key")._inner)
+    assert found is type(hashlib.sha256()) if whose == "_hashlib" else found is type(
+        keyedhash.sha256())
+
+
+def test_every_length_of_key_and_message_is_proved_as_the_standard_library_does(whose):
     for size in list(range(200)) + [1300, 1400]:
         key = bytes((size * 7 + at) % 256 for at in range(min(size, 64)))
         message = bytes(at % 251 for at in range(size))
