@@ -3,7 +3,7 @@
 Whatever is due at the same millisecond happens in the order in which it was asked for.
 """
 
-import heapq
+from heapq import heappop, heappush
 from typing import Any, Callable, List, Tuple
 
 #: The clock of a host gains at most one part in this many over the world's (spec 13, proof 1).
@@ -24,17 +24,18 @@ class Timeline:
         """Let ``call(*arguments)`` happen at ``at_ms``; what is past happens now."""
         self._serial = serial = self._serial + 1
         now_ms = self.now_ms
-        heapq.heappush(self._queue, (at_ms if at_ms > now_ms else now_ms, serial, call, arguments))
+        heappush(self._queue, (at_ms if at_ms > now_ms else now_ms, serial, call, arguments))
 
     def after(self, delay_ms: int, call: Callable[..., None], *arguments: Any) -> None:
         """Let ``call(*arguments)`` happen in ``delay_ms``."""
-        self.at(self.now_ms + delay_ms, call, *arguments)
+        self._serial = serial = self._serial + 1
+        heappush(self._queue, (self.now_ms + delay_ms, serial, call, arguments))
 
     def run_until(self, until_ms: int) -> None:
         """Let everything happen that is due by ``until_ms``, which becomes now."""
         queue = self._queue
         while queue and queue[0][0] <= until_ms:
-            self.now_ms, _, call, arguments = heapq.heappop(queue)
+            self.now_ms, _, call, arguments = heappop(queue)
             call(*arguments)
         self.now_ms = max(self.now_ms, until_ms)
 
