@@ -75,47 +75,40 @@ class Domains:
         view.statefile_access = False
         view.without_access_at_ms = now_ms
 
-    def _heartbeat_deadline_ms(self, peer: Peer) -> int:
-        """Until when ``peer`` is heard: T1 from its last heartbeat, its own stalls apart."""
-        if peer.heard_at_ms == NEVER:
-            return NEVER
-        return (peer.heard_at_ms + peer.heartbeat_discount_ms
-                + self._view.common.heartbeat_timeout_ms)
-
-    def _statefile_deadline_ms(self, peer: Peer) -> int:
-        """Until when ``peer`` advances: T2 from its last advance, its own stalls apart."""
-        if peer.advanced_at_ms == NEVER:
-            return NEVER
-        return (peer.advanced_at_ms + peer.statefile_discount_ms
-                + self._view.common.statefile_timeout_ms)
-
     def _heartbeat(self, now_ms: int) -> None:
         view = self._view
-        before = view.heartbeat_domain
-        bits = 1 << view.me
+        before, me = view.heartbeat_domain, view.me
+        in_walk, may_come = view.phase >= Phase.FHREADY, not view.join_blocked
+        timeout_ms = view.common.heartbeat_timeout_ms
+        bits = 1 << me
+        deadlines_ms = []
         for peer in view.peers:
-            if peer.index == view.me:
+            index = peer.index
+            if index == me:
                 continue
-            deadline_ms = self._heartbeat_deadline_ms(peer)
-            if deadline_ms == NEVER or now_ms >= deadline_ms:
+            # T1 from its last heartbeat, this host's own stalls apart.
+            deadline_ms = peer.heard_at_ms + peer.heartbeat_discount_ms + timeout_ms
+            if peer.heard_at_ms == NEVER or now_ms >= deadline_ms:
                 # Of an unsealed sender the sequence is forgotten; of a sealed one never.
                 peer.sequence = NEVER
                 continue
-            if peer.index in before:
-                if self._is_one_way(peer):
+            if not (before.bits >> index & 1):
+                if not may_come:
                     continue
-            elif view.join_blocked:
+            elif in_walk and self._is_one_way(peer):
                 continue
-            bits |= 1 << peer.index
-            view.wake(deadline_ms)
+            bits |= 1 << index
+            deadlines_ms.append(deadline_ms)
+        if deadlines_ms:
+            view.wake(min(deadlines_ms))
         after = HostSet.of_bits(bits)
         self._lost(before, after)
         self._change_heartbeat(after)
 
     def _is_one_way(self, peer: Peer) -> bool:
+        """Whether a host that walks like this one says that it does not hear this one."""
         heartbeat = peer.heartbeat
-        return (heartbeat is not None and self._view.phase >= Phase.FHREADY
-                and heartbeat.phase >= Phase.FHREADY
+        return (heartbeat is not None and heartbeat.phase >= Phase.FHREADY
                 and self._view.me not in heartbeat.heartbeat_domain)
 
     def _statefile(self, now_ms: int) -> None:
@@ -124,15 +117,23 @@ class Domains:
         if not view.join_blocked:
             self._stuck = EMPTY
         blind = self._is_blind(now_ms)
+        may_come_in = self._may_come_in()
+        timeout_ms = view.common.statefile_timeout_ms
         bits = 0
+        deadlines_ms = []
         for peer in view.peers:
-            if peer.index in before or self._may_come_in(peer):
-                deadline_ms = self._statefile_deadline_ms(peer)
-                if deadline_ms != NEVER and now_ms < deadline_ms:
-                    bits |= 1 << peer.index
-                    view.wake(deadline_ms)
-                elif blind and peer.index in before and peer.index != view.me:
-                    bits |= 1 << peer.index
+            bit = 1 << peer.index
+            if not (before.bits | may_come_in.bits) & bit:
+                continue
+            # T2 from its last advance, this host's own stalls apart.
+            deadline_ms = peer.advanced_at_ms + peer.statefile_discount_ms + timeout_ms
+            if peer.advanced_at_ms != NEVER and now_ms < deadline_ms:
+                bits |= bit
+                deadlines_ms.append(deadline_ms)
+            elif blind and before.bits & bit and peer.index != view.me:
+                bits |= bit
+        if deadlines_ms:
+            view.wake(min(deadlines_ms))
         after = HostSet.of_bits(bits)
         if blind and view.me not in after:
             # Not they are silent, I do not see: nobody is seen advancing any more.
@@ -143,15 +144,16 @@ class Domains:
             self._lost(before, after)
         self._change_statefile(after)
 
-    def _may_come_in(self, peer: Peer) -> bool:
-        """Whether a host outside the State-File domain comes in when its record advances.
+    def _may_come_in(self) -> HostSet:
+        """The hosts that come into the State-File domain when their records advance.
 
-        While the fault handler runs: a host of the liveset, until the picture is frozen; but
+        While the fault handler runs: those of the liveset, until the picture is frozen; but
         not one that was taken out because it did not come to a rendezvous.
         """
         view = self._view
-        return not view.join_blocked or (
-            not view.frozen and peer.index in view.liveset and peer.index not in self._stuck)
+        if not view.join_blocked:
+            return view.everyone
+        return EMPTY if view.frozen else view.liveset - self._stuck
 
     def _is_blind(self, now_ms: int) -> bool:
         """Whether this host has had no good reading for too long to judge who advances.

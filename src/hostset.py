@@ -7,7 +7,7 @@ can depend on a hash seed.
 """
 
 import functools
-from typing import Iterable, Iterator, List, NewType
+from typing import Iterable, Iterator, List, NewType, Tuple
 
 HostIndex = NewType("HostIndex", int)
 
@@ -50,11 +50,7 @@ class HostSet:
         return self.bits >> host & 1 != 0
 
     def __iter__(self) -> Iterator[HostIndex]:
-        bits = self.bits
-        while bits:
-            low = bits & -bits
-            yield HostIndex(low.bit_length() - 1)
-            bits ^= low
+        return iter(_members(self.bits))
 
     def __len__(self) -> int:
         return bin(self.bits).count("1")
@@ -103,6 +99,12 @@ class HostSet:
 
     def __repr__(self) -> str:
         return "HostSet({})".format(list(self))
+
+
+@functools.lru_cache(maxsize=1024)
+def _members(bits: int) -> Tuple[HostIndex, ...]:
+    """Of the few sets that a pool knows each is gone through again and again."""
+    return tuple(HostIndex(host) for host in range(bits.bit_length()) if bits >> host & 1)
 
 
 EMPTY = HostSet()

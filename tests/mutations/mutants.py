@@ -189,7 +189,8 @@ _mutant("late-loss-taken-for-handled", "a loss after the picture was frozen is f
          "    Step.CONSISTENT, Step.DECIDE_ENTER, Step.DECIDE_LEAVE, Step.CONDEMN_ENTER,\n"
          "    Step.CONDEMN_LEAVE, Step.WAIT))"))
 _mutant("one-way-is-good-enough", "a host that does not hear me stays in my domain",
-        ("domains", "                if self._is_one_way(peer):\n", "                if False:\n"))
+        ("domains", "            elif in_walk and self._is_one_way(peer):\n",
+         "            elif False:\n"))
 _mutant("joins-are-not-blocked", "hosts come into the domains while the fault handler runs",
         ("faulthandling", "        view.join_blocked = True\n",
          "        view.join_blocked = False\n"))
