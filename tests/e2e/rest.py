@@ -70,7 +70,10 @@ def memory_kib(pid):
 
 
 def cost_of(host):
-    """What the recorder has cost a timed daemon so far, ns, in threads that are not its own."""
+    """What the recorder has cost a timed daemon so far in threads that are not its own.
+
+    By function: calls, and ns.
+    """
     place = host.path("/run/recorder-cost")
     if os.path.exists(place):
         os.unlink(place)
@@ -81,6 +84,12 @@ def cost_of(host):
         time.sleep(0.05)
     with open(place) as file:
         return json.load(file)
+
+
+def spent_on(before, after):
+    """The sums over hosts, by function: calls, and ns, between two moments."""
+    return {name: [sum(late[name][part] - early[name][part] for early, late in zip(before, after))
+                   for part in (0, 1)] for name in after[0]}
 
 
 def form(python, archive, pools):
@@ -115,12 +124,11 @@ def measure(hosts, seconds):
         before = now
     ended = {mode: [cpu_ns(pid) for pid in pids[mode]] for mode in MODES}
     took_s = time.monotonic() - began_s
-    calls = [(after["ns"] - first["ns"], after["calls"] - first["calls"])
-             for first, after in zip(calls, [cost_of(host) for host in hosts["timed"]])]
+    calls = spent_on(calls, [cost_of(host) for host in hosts["timed"]])
     spent = {mode: sum(map(sum, ended[mode])) - sum(map(sum, began[mode])) for mode in MODES}
     thread_ns = sum(end[number] - begin[number] for end, begin, number
                     in zip(ended["built"], began["built"], threads))
-    loop_ns = sum(ns for ns, _ in calls)
+    loop_ns = sum(ns for _, ns in calls.values())
     differences = [100 * (with_it - without) / with_it for with_it, without in spans]
     return {
         "seconds": round(took_s, 1),
@@ -128,7 +136,9 @@ def measure(hosts, seconds):
         "cpu_ms_per_s_without_recorder": round(spent["without"] / 1e6 / took_s / HOSTS, 3),
         "recorder_thread_us_per_s": round(thread_ns / 1e3 / took_s / HOSTS, 2),
         "recorder_calls_us_per_s": round(loop_ns / 1e3 / took_s / HOSTS, 2),
-        "recorder_calls_per_s": round(sum(count for _, count in calls) / took_s / HOSTS, 1),
+        "recorder_calls": {
+            name: {"per_s": round(count / took_s / HOSTS, 2), "us": round(ns / 1e3 / count, 2)}
+            for name, (count, ns) in sorted(calls.items()) if count},
         "recorder_share_percent": round(100 * (thread_ns + loop_ns) / spent["built"], 2),
         "recorder_share_percent_by_difference": [
             round(100 - 100 * spent["without"] / spent["built"], 2),

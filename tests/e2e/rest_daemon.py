@@ -43,9 +43,9 @@ class Clock:
     """Counts calls and their processor time, more than that of as many calls of nothing."""
 
     def __init__(self):
-        self.calls = self.ns = 0
+        # By the name of a function: its calls, and their processor time, ns.
+        self.costs = {}
         self.depth = 0
-        self.nothing = self._around(lambda *arguments: (), -1)
 
     @staticmethod
     def now_ns():
@@ -53,24 +53,26 @@ class Clock:
 
     def around(self, function):
         """``function``, timed; what it calls that is timed, too, counts once."""
-        timed = self._around(function, 1)
+        cost = self.costs.setdefault(function.__name__, [0, 0])
+        timed = self._around(function, cost, 1)
+        nothing = self._around(lambda *arguments: (), cost, -1)
 
         def called(*arguments):
             if self.depth:
                 return function(*arguments)
-            self.nothing(*arguments)
-            self.calls += 1
+            nothing(*arguments)
+            cost[0] += 1
             return timed(*arguments)
         return called
 
-    def _around(self, function, sign):
+    def _around(self, function, cost, sign):
         def timed(*arguments):
             self.depth = 1
             began_ns = self.now_ns()
             try:
                 return function(*arguments)
             finally:
-                self.ns += sign * (self.now_ns() - began_ns)
+                cost[1] += sign * (self.now_ns() - began_ns)
                 self.depth = 0
         return timed
 
@@ -91,7 +93,7 @@ def timed():
 
     def tell(number, frame):
         with open(COST + ".new", "w") as file:
-            json.dump({"calls": clock.calls, "ns": clock.ns}, file)
+            json.dump(clock.costs, file)
         os.rename(COST + ".new", COST)
     signal.signal(signal.SIGUSR1, tell)
 
