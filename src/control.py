@@ -51,6 +51,9 @@ WORK_PER_TURN = 32
 #: Bytes of answers that wait for slow clients; locked in memory as all of the daemon is.
 UNSENT_MAX = 16 << 20
 
+#: How long nobody is accepted after a failure that the next try would meet again, ms.
+PAUSE_MS = 100
+
 #: Kernel's buffer for the answers to one client, bytes.
 SEND_BUFFER = 64 << 10
 
@@ -102,9 +105,10 @@ class ControlServer:
         self._clock_ms = clock_ms
         self._inode = (0, 0)
         self._listener = None       # type: Optional[socket.socket]
-        self._paused = False
+        # When clients are accepted again; -1: they are.
+        self._resume_at_ms = -1
         self._epoll = None          # type: Optional[select.epoll]
-        self._spare = -1
+        self._spare = listener.Spare()
         self._clients_max = CLIENTS_MAX
         self._clients = {}          # type: Dict[int, _Client]
         self._fd_of = {}            # type: Dict[int, int]
@@ -130,10 +134,10 @@ class ControlServer:
         assert self._epoll is None
         self._clients_max = listener.room_for(CLIENTS_MAX, DESCRIPTORS_KEPT)
         try:
-            self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
             self._listener, self._inode = listener.listen(self._paths, CLIENTS_MAX)
             self._epoll = select.epoll()
             self._epoll.register(self._listener.fileno(), select.EPOLLIN)
+            self._spare.take()
         except XhaError:
             self.close()
             raise
@@ -153,9 +157,7 @@ class ControlServer:
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None
-        if self._spare >= 0:
-            os.close(self._spare)
-            self._spare = -1
+        self._spare.give()
 
     def fileno(self) -> int:
         """The one descriptor to watch for reading (poll, select or epoll)."""
@@ -194,9 +196,10 @@ class ControlServer:
                 continue
             self._refused["slow" if one.state == _READING else "slow-to-take-answer"] += 1
             self._drop(one)
-        if self._paused and self._epoll is not None and self._listener is not None:
+        if 0 <= self._resume_at_ms <= now_ms and self._epoll and self._listener:
+            self._resume_at_ms = -1
+            self._spare.take()
             self._epoll.modify(self._listener.fileno(), select.EPOLLIN)
-            self._paused = False
 
     def gone(self) -> List[int]:
         """Tickets whose clients vanished unanswered since the last call."""
@@ -268,26 +271,21 @@ class ControlServer:
     def _refuse_without_descriptor(self, error: OSError) -> None:
         """The process lacks descriptors (or the kernel memory): refuse one with the spare.
 
-        If even that fails, listening is paused until ``expire``: a listener that stays
-        readable would have the daemon's loop spin.
+        If even that fails nobody is accepted for a while: a listener that stays readable would
+        have the daemon's loop turn without a rest, at real-time priority.
         """
         assert self._listener is not None
         assert self._epoll is not None
-        if error.errno in (errno.EMFILE, errno.ENFILE) and self._spare >= 0:
-            os.close(self._spare)
-            self._spare = -1
+        if error.errno in (errno.EMFILE, errno.ENFILE) and self._spare.give():
             try:
                 connection, _address = self._listener.accept()
                 self._turn_away(connection, "no-descriptor")
             except OSError:
                 pass
-            try:
-                self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+            if self._spare.take():
                 return
-            except OSError:
-                pass
         self._epoll.modify(self._listener.fileno(), 0)
-        self._paused = True
+        self._resume_at_ms = self._clock_ms() + PAUSE_MS
 
     def _turn_away(self, connection: socket.socket, cause: str) -> None:
         """Refuse a client that is one too many."""

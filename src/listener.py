@@ -2,6 +2,7 @@
 
 A socket listens, with its mode, before it gets its name, and the name replaces the old one
 in one step: nobody ever finds a socket that refuses, or one that others may open.
+Beside it stands a spare descriptor, for the client that comes when there is no other left.
 """
 
 import os
@@ -78,6 +79,32 @@ def room_for(clients: int, kept: int) -> int:
     if soft == resource.RLIM_INFINITY:
         return clients
     return max(8, min(clients, soft - kept))
+
+
+class Spare:
+    """A descriptor that is kept for the moment in which the process has no other."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def take(self) -> bool:
+        """Have one; whether there is one now."""
+        if self._fd < 0:
+            try:
+                self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return False
+        return True
+
+    def give(self) -> bool:
+        """Give it up to whatever is opened next; whether there was one."""
+        if self._fd < 0:
+            return False
+        os.close(self._fd)
+        self._fd = -1
+        return True
 
 
 def _check_place(path: str) -> None:

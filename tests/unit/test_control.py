@@ -1,4 +1,5 @@
 """The control socket, both ends, on real sockets: nobody delays or breaks anybody."""
+import errno
 import os
 import resource
 import select
@@ -402,25 +403,57 @@ def test_a_process_without_descriptors_refuses_with_3_and_does_not_spin(server, 
     assert server.refusals() == {"no-descriptor": 2}
 
 
-def test_without_even_a_spare_descriptor_listening_pauses_until_the_next_tick(
+def test_without_even_a_spare_descriptor_listening_pauses_and_the_loop_rests(
         server, place, clock):
-    spare = server._spare
-    os.close(spare)
-    server._spare = -1
+    """However often the loop turns meanwhile: each turn ends with ``expire``, as the daemon's."""
+    server._spare.give()
     end = connected(place)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     first_free = os.dup(0)
     os.close(first_free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (first_free, hard))
     try:
-        assert turned(server) == []         # Would not end if the listener stayed readable.
+        for _ in range(3):
+            assert turned(server) == []     # Would not end if the listener stayed readable.
+            server.expire(clock.now_ms)
+        clock.now_ms += control.PAUSE_MS - 1
+        server.expire(clock.now_ms)
+        assert not select.select([server.fileno()], [], [], 0)[0]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    clock.now_ms += 1
     server.expire(clock.now_ms)
     end.sendall(PID)
     request, = served(server)
     server.reply(request.ticket, 0, "1\n")
     assert said_to(end).out == "1\n"
+    assert server._spare.give(), "the next time there is a spare one again"
+
+
+def test_a_kernel_without_memory_for_a_client_pauses_listening_too(
+        server, place, clock, monkeypatch):
+    """ENOMEM says nothing of descriptors, and the client still waits in the listener."""
+    class Starved:
+        """A listener whose kernel has no memory for another socket."""
+
+        @staticmethod
+        def accept():
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        @staticmethod
+        def fileno():
+            return listening.fileno()
+    end = connected(place)
+    listening = server._listener
+    monkeypatch.setattr(server, "_listener", Starved)
+    assert turned(server) == []             # Would not end either.
+    monkeypatch.setattr(server, "_listener", listening)
+    server.expire(clock.now_ms)
+    assert turned(server) == []
+    clock.now_ms += control.PAUSE_MS
+    server.expire(clock.now_ms)
+    end.sendall(PID)
+    assert len(served(server)) == 1
 
 
 def test_a_client_that_a_forked_child_still_holds_does_not_keep_the_loop_busy(server, place):
