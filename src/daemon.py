@@ -32,7 +32,7 @@ import traceback
 from typing import Iterable, Set, Tuple
 
 from xha import __version__, actions, bounded, cli, config, configfile, events, faultpoints
-from xha import licensehook, nic, realtime, sfdevice, statefile, syslogger, timing
+from xha import licensehook, nic, realtime, sfdevice, signals, statefile, syslogger, timing
 from xha.actions import Watchdog, log
 from xha.child import Work
 from xha.control import ControlServer
@@ -88,7 +88,7 @@ def run(options: DaemonOptions) -> int:
     """
     logger = None
     # Before it is named xhad: from then on, logrotate finds it.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals.ignore_hangup()
     try:
         settings = configfile.load(options.config)
         realtime.settle()
@@ -99,7 +99,7 @@ def run(options: DaemonOptions) -> int:
         logger = syslogger.Syslogger(
             messages, options.paths.log_file, foreground=options.report_fd < 0,
             addresses=[host.address for host in settings.common.hosts], recorder=recorder)
-        _reopen_at_hangup(logger)
+        signals.at_hangup(logger.reopen)
         try:
             _try_statefile(settings)
         finally:
@@ -135,11 +135,6 @@ def _try_statefile(settings: config.Config) -> None:
     bounded.run(lambda: sfdevice.open_device(path).close(), "State-File " + path,
                 settings.common.statefile_timeout_ms / 1000
                 + sfdevice.DRBD_TRIES * sfdevice.DRBD_PAUSE_S)
-
-
-def _reopen_at_hangup(logger: syslogger.Syslogger) -> None:
-    """From here on, SIGHUP has the log opened anew."""
-    signal.signal(signal.SIGHUP, lambda number, frame: logger.reopen())
 
 
 class _Daemon(World):
@@ -181,7 +176,7 @@ class _Daemon(World):
             weight=self._health.first_weight(), offset_ms=_offset_ms)
         self._node = Node(settings, self._core, self)
         self._observer = Observer(recorder, common, self._core.view, local.statefile)
-        self._signals, self._signalled = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._signals = signals.Signals()
         self._collected_at_ms = now_ms()
         self._announced = False
         self._mute = False
@@ -202,17 +197,14 @@ class _Daemon(World):
 
     def start(self) -> None:
         """Take the signals; from here on the process ends by ``end``, ``fence`` or ``die``."""
-        signal.set_wakeup_fd(self._signalled)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, frame: None)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._signals.take()
         realtime.calm_collector()
 
     def loop(self) -> None:
         """Turn until the daemon ends."""
         poller = select.poll()
         for fd in (self._socket.fileno(), self._worker.fileno(), self._control.fileno(),
-                   self._health.fileno(), self._signals):
+                   self._health.fileno(), self._signals.fileno()):
             poller.register(fd, select.POLLIN)
         while True:
             self._turn()
@@ -238,7 +230,8 @@ class _Daemon(World):
             drained = self._socket.peers_are_silent()
         self._take_completions()
         self._service.turn()
-        self._take_signals()
+        if self._signals.ending():
+            self._node.step(events.StopRequested())
         self._health.turn(self._core.view.online, self._node.step)
         self._node.step(events.Tick(drained=drained))
         self._look_after()
@@ -254,14 +247,6 @@ class _Daemon(World):
                 completed_at_ms=done.completed_at_ms, error=done.error,
                 sections=done.sections))
         self._say_all(self._worker.notes())
-
-    def _take_signals(self) -> None:
-        try:
-            taken = os.read(self._signals, 64)
-        except BlockingIOError:
-            return
-        if signal.SIGTERM in taken or signal.SIGINT in taken:
-            self._node.step(events.StopRequested())
 
     def _look_after(self) -> None:
         """What is to be done after a turn's work: timers, fault points, housekeeping."""

@@ -31,7 +31,7 @@ SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xen
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
           "faultpoints", "installdisk", "xapimonitor", "licensehook", "hostweight", "bondmonitor",
-          "replacing", "recorder", "recorderdisk", "repeats", "doorbell", "packed"}
+          "replacing", "recorder", "recorderdisk", "repeats", "doorbell", "packed", "signals"}
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
            "lifecycle", "node", "options", "oldnames", "report", "service",
            "sfadmin", "sfdump", "usage", "installer", "installhelp",
