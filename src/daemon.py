@@ -170,6 +170,8 @@ class _Daemon(World):
             self._say_all(realtime.lock_memory(required=True))
         # Last of what can fail, and after any change of cgroup, which the timers' process shares.
         self._watchdogs = self._open_watchdogs()
+        if local.watchdog_mode is not WatchdogMode.NONE:
+            self._say_all(realtime.spare_from_killer())
         self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,

@@ -14,7 +14,8 @@ A child leads a session and a process group of its own, so that a time-out can
 kill whatever it has started; it inherits no descriptor but its output, and
 /dev/null for the others.  It is forked, not vforked: CPython 3.10 holds its
 lock in a vfork, and with it the loop, until the program's file is read.
-Real-time priority is taken from it by the kernel (``realtime``).  When it
+Real-time priority is taken from it by the kernel (``realtime``), and what spares
+the daemon when memory runs out, by us.  When it
 ends by itself its group is left alone: a restart may leave behind just what
 it was to start.
 
@@ -69,6 +70,12 @@ class _Child:
         assert self._process.stdout is not None
         self._stdout = self._process.stdout
         os.set_blocking(self._stdout.fileno(), False)
+        try:
+            # What keeps the daemon from being ended for want of memory is not for its children.
+            with open("/proc/{}/oom_score_adj".format(self._process.pid), "wb", 0) as score:
+                score.write(b"0")
+        except OSError:
+            pass                    # It has ended already.
         self._reads = True
         self._output = b""
         self._lock = threading.Lock()

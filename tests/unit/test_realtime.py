@@ -239,6 +239,21 @@ def test_the_process_moves_to_the_root_cgroup_where_that_can_be_written(tmp_path
     assert root.read_text() == str(os.getpid())
 
 
+def spared():
+    said = [[item.name, dict(item.fields)["privilege"]] for item in realtime.spare_from_killer()]
+    with open("/proc/self/oom_score_adj") as score:
+        return [said, int(score.read())]
+
+
+def test_either_other_processes_go_first_when_memory_runs_out_or_it_is_said_that_they_do_not():
+    said, score = in_child(spared)
+    assert (said, score) in (
+        ([], -1000),
+        ([["realtime-missing", "protection from the out-of-memory killer"]], 0))
+    said, score = in_child(unprivileged, spared)
+    assert (len(said), score) == (1, 0)
+
+
 def locked_kib():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmLck:"))

@@ -119,6 +119,26 @@ def test_a_child_has_a_session_of_its_own_normal_scheduling_and_no_descriptor_of
     assert found[0].text == "True True ['0', '1', '2'] / 0 False"
 
 
+def test_a_child_is_not_spared_when_memory_runs_out(program):
+    """The daemon is; a check that eats all memory must not have others ended in its place."""
+    with open("/proc/self/oom_score_adj") as score:
+        before = score.read()
+    write_score("500")                      # Anybody may make it worse.
+    try:
+        script = "while ! grep -qx 0 /proc/self/oom_score_adj; do sleep 0.01; done; echo so"
+        assert run("sh -c '{}'".format(script)).text == "so"
+    finally:
+        write_score(before)
+
+
+def write_score(text):
+    try:
+        with open("/proc/self/oom_score_adj", "w") as score:
+            score.write(text)
+    except OSError:
+        pass        # Without privilege it cannot be made better again; harmless in a test.
+
+
 def test_a_quote_that_does_not_end_is_refused():
     with pytest.raises(ValueError):
         Runner({Work.CHECK: "check 'now"}, now_ms)
