@@ -16,7 +16,7 @@ and sent; the State-File watchdog by writes that have just ended.  If this
 process dies, whatever the reason, both run out: a crash while armed is a
 fence.
 
-There is no way to leave this module but ``_Daemon.end`` and ``fence``; both
+There is no way to leave this module but ``_Daemon.end``, ``fence`` and ``die``; all
 end the process at once, without waiting for a thread that may hang in a disk.
 
 Source: spec 4 (last paragraph), spec 6 (exit codes), spec 7, spec 8
@@ -31,7 +31,7 @@ import time
 import traceback
 from typing import Iterable, Set, Tuple
 
-from xha import __version__, actions, bounded, cli, config, configfile, events, faultpoints
+from xha import __version__, actions, bounded, config, configfile, events, faultpoints
 from xha import licensehook, nic, realtime, sfdevice, signals, statefile, syslogger, timing
 from xha.actions import Watchdog, log
 from xha.child import Work
@@ -65,6 +65,8 @@ TRACEBACK_LINES = 40
 
 #: Garbage is looked for this often, ms, right after a turn's work.
 COLLECT_MS = 60000
+
+_BUG = int(ExitCode.INTERNAL_BUG)
 
 SOFTWARE = "xha " + __version__
 
@@ -118,7 +120,9 @@ def run(options: DaemonOptions) -> int:
         daemon.loop()
     except BaseException:
         daemon.die(traceback.format_exc())
-    raise AssertionError("the loop does not end")
+    finally:
+        # Even without the memory to say why: a process that can do no more must not stay.
+        os._exit(_BUG)
 
 
 def _try_statefile(settings: config.Config) -> None:
@@ -166,12 +170,12 @@ class _Daemon(World):
             local.statefile, len(common.hosts), now_ms, self._faults)
         self._health = Health(settings, options.hooks, options.paths, now_ms, self.say)
         self._say_all(realtime.raise_priority(options.require_realtime))
+        if local.watchdog_mode is not WatchdogMode.NONE:
+            self._say_all(realtime.spare_from_killer())
         if options.require_realtime:
             self._say_all(realtime.lock_memory(required=True))
         # Last of what can fail, and after any change of cgroup, which the timers' process shares.
         self._watchdogs = self._open_watchdogs()
-        if local.watchdog_mode is not WatchdogMode.NONE:
-            self._say_all(realtime.spare_from_killer())
         self._stuck_watchdogs = set()  # type: Set[Watchdog]
         self._core = Membership(
             common, local.index, now_ms(), int(time.time()), SOFTWARE, local.watchdog_mode,
@@ -262,7 +266,7 @@ class _Daemon(World):
         if self._logger.death and not self._mute:
             # A host that cannot speak is not a host that must die.
             self._mute = True
-            cli.say("", "messages are lost, their thread died: " + self._logger.death)
+            self._logger.say_dead()
         if not self._announced and view.incarnation:
             self._announced = True
             self.say(log("daemon-started", version=__version__, host=view.me,

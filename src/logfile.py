@@ -85,7 +85,7 @@ class LogFile:
             self._append(line)
         if self._failure or self._fd < 0:
             self._missing += 1
-            self._spare(line)
+            self.spare(line)
         return self._news()
 
     def _append(self, line: bytes) -> None:
@@ -114,8 +114,9 @@ class LogFile:
         self._failure = text
         self._retry_at_s = time.monotonic() + RETRY_S
 
-    def _spare(self, line: bytes) -> None:
-        # Only while it can take a line at once: a reader that is stuck must not stop syslog too.
+    def spare(self, line: bytes) -> None:
+        """Write a line where those go that the file cannot take, if that takes it at once."""
+        # A reader that is stuck must not stop syslog too.
         if self._spare_fd < 0 or not ready(self._spare_fd, select.POLLOUT, 0.0):
             return
         try:

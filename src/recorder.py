@@ -155,6 +155,8 @@ class Recorder:
     def news(self) -> Tuple[Log, ...]:
         """What is to be said of the recorder itself, once for each change.  By one thread."""
         failure = self._failure
+        if not failure and self._thread.ident is not None and not (self._stop or self.alive):
+            failure = "its thread ended without a word"
         busy_since_s = self._busy_since_s
         if busy_since_s and time.monotonic() - busy_since_s > HANG_S:
             failure = "the disk does not answer"

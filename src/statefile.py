@@ -105,6 +105,9 @@ class StateFileWorker:
         self._device = None         # type: Optional[Device]
         self._suspect = False
         self._abandoned = False
+        # The traceback of the thread, when it died of a bug; whether its death was told.
+        self._death = ""
+        self._told = False
         self._waiting = 0
         self._jobs = Queue()        # type: Queue[Optional[_Job]]
         self._done = deque()        # type: Deque[Done]
@@ -149,7 +152,13 @@ class StateFileWorker:
         found = []
         while self._done:
             found.append(self._done.popleft())
-        self._waiting -= sum(one.kind != "died" for one in found)
+        self._waiting -= len(found)
+        dead = self._death or not (self._abandoned or self._thread.is_alive())
+        if dead and not self._told:
+            self._told = True
+            now_ms = self._clock_ms()
+            found.append(Done(kind="died", section=0, issued_at_ms=now_ms, completed_at_ms=now_ms,
+                              error=self._death or "it ended without a word", sections=()))
         return found
 
     def notes(self) -> List[Log]:
@@ -182,6 +191,9 @@ class StateFileWorker:
 
     def _post(self, done: Done) -> None:
         self._done.append(done)
+        self._wake()
+
+    def _wake(self) -> None:
         try:
             os.write(self._signal, b"\0")
         except BlockingIOError:
@@ -201,10 +213,10 @@ class StateFileWorker:
             if self._device is not None:
                 self._device.close()
         except BaseException:
+            # Who takes results looks whether this thread lives, should even this fail.
             import traceback
-            now_ms = self._clock_ms()
-            self._post(Done(kind="died", section=0, issued_at_ms=now_ms, completed_at_ms=now_ms,
-                            error=traceback.format_exc(), sections=()))
+            self._death = traceback.format_exc()
+            self._wake()
 
     def _do(self, job: _Job) -> Done:
         """One job; an error of the device is an answer."""

@@ -106,8 +106,24 @@ class Syslogger:
         self._bell = Doorbell()
         self._repeats = Repeats()
         self._thread = threading.Thread(target=self._run, name="syslogger", daemon=True)
-        #: Why the thread died; "" while it lives.
-        self.death = ""
+        # Why the thread died, if it could say so.
+        self._death = ""
+
+    @property
+    def death(self) -> str:
+        """Why the thread died; "" before its start, while it lives, and when it was stopped."""
+        if self._death or self._stop or self._thread.ident is None or self._thread.is_alive():
+            return self._death
+        return "it ended without a word"
+
+    def say_dead(self) -> None:
+        """Say, past the thread that died, that nothing is printed any more.  Never blocks."""
+        news = log("log-thread-died", reason=self.death)
+        if self._recorder is not None:
+            self._recorder.note(news)
+        line = "{} [{}]".format(self._messages.text_of(news, self._addresses), news.name)
+        _Syslog(self._syslog.path).send(time.time(), "err", line, 0.0)
+        self._file.spare(line.encode("ascii", "backslashreplace") + b"\n")
 
     def start(self) -> None:
         """Begin to print; what was logged before is printed now."""
@@ -170,7 +186,7 @@ class Syslogger:
             self._loop()
         except BaseException as error:  # pylint: disable=broad-except
             # The daemon looks at this and says so; a log is not worth a host.
-            self.death = "{}: {}".format(type(error).__name__, error)
+            self._death = "{}: {}".format(type(error).__name__, error)
             raise
 
     def _loop(self) -> None:
@@ -277,14 +293,15 @@ class _Syslog:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._socket = None  # type: Optional[socket.socket]
         # It did not take a message in time: no patience before it takes one again.
         self._stuck = False
 
-    def send(self, wall_s: float, level: str, text: str) -> None:
+    def send(self, wall_s: float, level: str, text: str,
+             patience_s: float = _SYSLOG_WAIT_S) -> None:
         """Send one line; it is lost when syslog cannot take it now."""
-        if not self._path:
+        if not self.path:
             return
         stamp = time.strftime("%b %e %H:%M:%S", time.localtime(wall_s))
         data = "<{}>{} {}[{}]: {}".format(
@@ -299,9 +316,8 @@ class _Syslog:
                 self._stuck = False
                 return
             except BlockingIOError:
-                patience_s = 0.0 if self._stuck else _SYSLOG_WAIT_S
-                if not self._socket or not ready(
-                        self._socket.fileno(), select.POLLOUT, patience_s):
+                if not self._socket or not ready(self._socket.fileno(), select.POLLOUT,
+                                                 0.0 if self._stuck else patience_s):
                     self._stuck = True
                     return
             except OSError:
@@ -312,7 +328,7 @@ class _Syslog:
     def _connect(self) -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
-            made.connect(self._path)
+            made.connect(self.path)
         except OSError:
             made.close()
             raise

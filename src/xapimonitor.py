@@ -209,14 +209,23 @@ class XapiMonitor:
         # The ticket of the job that counts; 0: none.
         self._wanted = 0
         self._work = Work.CHECK
-        #: The traceback, when the thread died of a bug.
-        self.death = ""
+        # The traceback, when the thread died of a bug; whether it was told to end.
+        self._death = ""
+        self._left = False
         self._readable, self._signal = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         previous = threading.stack_size(STACK_BYTES)
         try:
-            threading.Thread(target=self._run, name="xapi", daemon=True).start()
+            self._thread = threading.Thread(target=self._run, name="xapi", daemon=True)
+            self._thread.start()
         finally:
             threading.stack_size(previous)
+
+    @property
+    def death(self) -> str:
+        """Why the thread died; "" while it lives, and once it was told to end."""
+        if self._death or self._left or self._thread.is_alive():
+            return self._death
+        return "the thread that runs xapi's check ended without a word"
 
     def submit(self, job: Job) -> None:
         """Run a program instead of whatever runs."""
@@ -243,6 +252,7 @@ class XapiMonitor:
         if self._work is Work.CHECK:
             self._wanted = 0
             self._runner.kill()
+        self._left = True
         self._jobs.put(None)
 
     def _run(self) -> None:
@@ -259,7 +269,7 @@ class XapiMonitor:
                     self._wake()
         except BaseException:
             import traceback
-            self.death = traceback.format_exc()
+            self._death = traceback.format_exc()
             self._wake()
 
     def _wake(self) -> None:

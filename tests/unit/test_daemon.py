@@ -15,7 +15,7 @@ import tempfile
 import pytest
 from process_samples import wait_until
 
-from xha import client, recorderformat, sandboxpool, sfformat
+from xha import client, recorderformat, sandboxpool, sfformat, timerrecord
 from xha.paths import Paths
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -227,6 +227,147 @@ def test_a_bug_ends_the_daemon_with_its_traceback_in_the_log(host, thread, bug):
     assert " Traceback (most recent call last): [traceback]" in lines[1]
     assert any(", in <lambda> [traceback]" in line for line in lines)
     assert " ZeroDivisionError: division by zero [traceback]" in lines[-1]
+
+
+#: Makes ``name`` of a class fail, or end without a word, once the host's file "now" is there.
+LATER = """
+import os
+import xha.{module}
+xha.{module}.{owner}._was = xha.{module}.{owner}.{name}
+def _failing(self, *arguments):
+    if os.path.exists({folder!r} + "/now"):
+        {fault}
+    return self._was(*arguments)
+xha.{module}.{owner}.{name} = _failing
+"""
+
+#: Where a thread of an armed daemon is hit, by what, and by which name the daemon calls it.
+PLACES = [
+    ("main", "service", "Service", "turn", "raise MemoryError"),
+    ("main", "daemon", "_Daemon", "_look_after", "raise MemoryError"),
+    ("main", "node", "Node", "step", "raise MemoryError"),
+    ("main", "node", "Node", "step", "raise SystemExit(0)"),
+    ("statefile", "statefile", "StateFileWorker", "_do", "raise MemoryError"),
+    ("statefile", "statefile", "StateFileWorker", "_do", "raise SystemExit(0)"),
+    # Its death is told by the loop.
+    ("main", "xapimonitor", "Runner", "run", "raise MemoryError"),
+    ("main", "xapimonitor", "Runner", "run", "raise RuntimeError('a bug')"),
+]
+
+
+@pytest.mark.parametrize("thread, module, owner, name, fault", PLACES,
+                         ids=[row[2] + " " + row[4] for row in PLACES])
+def test_no_armed_daemon_outlives_a_thread_that_decides_or_acts(
+        host, thread, module, owner, name, fault):
+    """It ends, and its timers run: nothing refreshes them any more, and nothing closes them."""
+    host.write(("XapiHealthCheckInterval", 1))
+    host.start(before=LATER.format(module=module, owner=owner, name=name, fault=fault,
+                                   folder=host.folder))
+    host.wait_for("fencing-armed", "host-online")
+    open(host.folder + "/now", "w").close()
+    assert host.ended() == 127
+    names = host.names()
+    assert "thread-died" in names and "watchdogs-closed" not in names
+    with open(host.paths.log_file) as log:
+        text = log.read()
+    assert " Thread {} of the daemon died: ".format(thread) in text
+    assert fault.split()[1].split("(")[0] in text
+    record = timerrecord.read(host.paths).record
+    assert record.armed and record.daemon.pid == host.process.pid
+
+
+def test_a_daemon_without_any_memory_left_ends_at_once(host):
+    """Its address space is full to the last piece: it cannot even say why."""
+    host.write()
+    host.start(before="""
+import os, resource
+from xha import daemon
+was, hog = daemon._Daemon._turn, []
+def fill():
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+    for piece in (1 << 16, 1 << 12, 1 << 9, 64):
+        try:
+            while True:
+                hog.append(bytearray(piece))
+        except MemoryError:
+            pass
+def turn(self):
+    if os.path.exists({0!r} + "/now"):
+        os.unlink({0!r} + "/now")
+        fill()
+    was(self)
+daemon._Daemon._turn = turn
+""".format(host.folder))
+    host.wait_for("fencing-armed", "host-online")
+    open(host.folder + "/now", "w").close()
+    assert host.ended() == 127
+    assert "watchdogs-closed" not in host.names()
+    assert timerrecord.read(host.paths).record.armed
+
+
+#: A thread that a host does not need, and what is said when it ends, without a word or with.
+SPARE = [
+    ("syslogger", "Syslogger", "_drain", "return 1 / 0", "log-thread-died"),
+    ("syslogger", "Syslogger", "_drain", "raise SystemExit(0)", "log-thread-died"),
+    ("recorder", "Recorder", "_write_all", "raise MemoryError", "recorder-failed"),
+]
+
+
+@pytest.mark.parametrize("module, owner, name, fault, said", SPARE,
+                         ids=[row[0] + " " + row[3] for row in SPARE])
+def test_a_daemon_goes_on_without_its_log_or_its_recorder_and_says_so(
+        host, module, owner, name, fault, said):
+    host.write()
+    host.start("--enable-faults", before=LATER.format(
+        module=module, owner=owner, name=name, fault=fault, folder=host.folder))
+    host.wait_for("host-online")
+    open(host.folder + "/now", "w").close()
+    host.ask("fault", "set", "statefile.slow=5")
+
+    def heard():
+        names = host.names() + [one.name for one in recorded(host).entries]
+        return said in names
+    wait_until(heard)
+    for _ in range(20):         # Whatever is said now, nobody waits and nothing is decided anew.
+        host.ask("fault", "set", "statefile.slow=6")
+    assert json.loads(host.ask("query", "json", "0"))["status"] == "online"
+    advanced = statefile_sequence(host)
+    wait_until(lambda: statefile_sequence(host) > advanced)
+    host.process.terminate()
+    host.ended()
+    assert host.process.returncode == 0, "armed, and asked to end: as ever"
+
+
+def statefile_sequence(host):
+    """How often its record was written."""
+    with open(host.folder + "/statefile", "rb") as statefile:
+        statefile.seek(4096)
+        return sfformat.decode_host(statefile.read(4096)).sequence
+
+
+def test_a_wall_clock_that_jumps_changes_nothing_but_what_lines_of_the_log_say(host):
+    """Years to and fro at every look: only the clock that cannot be set counts."""
+    host.write()
+    host.start("--enable-faults", before="""
+import time, itertools
+was, jumps = time.time, itertools.cycle([0.0, 3e8, -7e8, 1e9, -1e9])
+time.time = lambda: was() + next(jumps)
+""")
+    host.wait_for("daemon-started", "host-online")
+    assert host.ask("propose-master") == "TRUE\n"
+    for number in range(1, 30):
+        host.ask("fault", "set", "statefile.slow={}".format(number))
+    shown = json.loads(host.ask("query", "json", "0"))
+    assert (shown["status"], shown["fencing"]) == ("online", "armed")
+    advanced = statefile_sequence(host)
+    wait_until(lambda: statefile_sequence(host) > advanced + 3)
+    assert not {"gap-noticed", "watchdog-expiring", "watchdog-expired", "liveset-lost",
+                "thread-died"} & set(host.names())
+    host.ask("disarm-fencing")
+    host.process.terminate()
+    assert host.ended() == 0
 
 
 def recorded(host, number=0):

@@ -309,6 +309,16 @@ def test_a_thread_that_dies_is_said_and_holds_up_nobody(desk, monkeypatch):
     one.note(log("host-online"))
 
 
+def test_a_thread_that_ends_without_a_word_is_said_too(desk, monkeypatch):
+    monkeypatch.setattr(recorder.Recorder, "_run", lambda self: None)
+    one = desk.start(SlowDisk())
+    wait_until(lambda: not one.alive)
+    said, = one.news()
+    assert (said.name, dict(said.fields)["reason"]) == (
+        "recorder-failed", "its thread ended without a word")
+    assert one.news() == ()
+
+
 # Earlier daemons
 
 YES, NO = True, False

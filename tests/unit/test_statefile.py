@@ -7,7 +7,8 @@ import threading
 import format_samples as samples
 import pytest
 
-from xha import sfdevice, sfformat
+from process_samples import wait_until
+from xha import sfdevice, sfformat, statefile
 from xha.errors import ExitCode, XhaError
 from xha.faultpoints import FaultPoints
 from xha.published import Fault
@@ -476,3 +477,21 @@ def test_a_thread_that_dies_says_so(path, start, monkeypatch):
     done = result(worker)
     assert done.kind == "died"
     assert "ValueError: a bug" in done.error
+    assert worker.results() == [], "once"
+
+
+def test_a_thread_that_ends_without_a_word_is_told(path, start, monkeypatch):
+    """It may lack the memory to say why; then nobody rings, but who looks is told."""
+    monkeypatch.setattr(statefile.StateFileWorker, "_run", lambda self: None)
+    worker = start(path)
+    wait_until(lambda: not worker._thread.is_alive())
+    done, = worker.results()
+    assert (done.kind, done.error) == ("died", "it ended without a word")
+    assert worker.results() == []
+
+
+def test_an_abandoned_thread_did_not_die(path, start):
+    worker = start(path)
+    worker.abandon()
+    wait_until(lambda: not worker._thread.is_alive())
+    assert worker.results() == []

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from process_samples import wait_until
 
 from xha.actions import log
 from xha.logfile import LogFile
@@ -437,6 +438,45 @@ def test_in_the_background_standard_error_is_not_touched(desk, tmp_path, capfd):
     desk.start(path=str(tmp_path / "none" / "xha.log"))
     desk.say(log("host-online"))
     assert capfd.readouterr().err == ""
+
+
+DEATHS = [
+    # what the thread does                        what is said of it
+    (lambda logger: 1 / 0,                        "ZeroDivisionError: division by zero"),
+    (lambda logger: None,                         "it ended without a word"),
+]
+
+
+@pytest.mark.parametrize("loop, reason", DEATHS, ids=[row[-1] for row in DEATHS])
+def test_a_thread_that_died_is_said_past_it_and_holds_up_nobody(
+        desk, tmp_path, capfd, monkeypatch, loop, reason):
+    if hasattr(threading, "excepthook"):        # Since Python 3.8.
+        monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    monkeypatch.setattr(Syslogger, "_loop", loop)
+    logger = Syslogger(MESSAGES, desk.path, syslog_socket=desk.socket_path, foreground=True)
+    logger.start()
+    wait_until(lambda: logger.death)
+    assert logger.death == reason
+    capfd.readouterr()
+    logger.say_dead()
+    text = "No message is written to the log any more, its thread died: {}. ".format(reason)
+    said, = desk.sent()
+    assert said.startswith("<27>") and said.endswith(text + "[log-thread-died]")
+    assert capfd.readouterr().err == text + "[log-thread-died]\n"
+    for _ in range(QUEUE_LENGTH + 1):
+        logger.say(log("host-online"))
+    assert not logger.flush(0.01)
+    # A syslog that does not read, and one that is not there.
+    with pytest.raises(BlockingIOError):
+        flooder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        while True:
+            flooder.sendto(b"x", desk.socket_path)
+    flooder.close()
+    logger.say_dead()
+    os.unlink(desk.socket_path)
+    logger.say_dead()
+    logger.close(0.01)
+    assert logger.death == ("" if reason == DEATHS[1][1] else reason), "it was stopped since"
 
 
 def test_a_condition_that_persists_is_printed_once_and_then_counted(desk):

@@ -230,3 +230,18 @@ def test_a_bug_in_the_thread_is_told(monitor):
     one.submit(Job(work=Work.CHECK, ticket=1, timeout_ms=10))
     wait_until(lambda: one.death)
     assert "Traceback" in one.death
+
+
+def test_a_thread_that_ends_without_a_word_is_told(program, monkeypatch):
+    """It may lack the memory to say why."""
+    monkeypatch.setattr(XapiMonitor, "_run", lambda self: None)
+    one = XapiMonitor({Work.CHECK: "true"}, now_ms)
+    wait_until(lambda: one.death)
+    assert one.death == "the thread that runs xapi's check ended without a word"
+
+
+def test_a_thread_that_was_told_to_end_did_not_die(monitor):
+    one = monitor()
+    one.abandon()
+    wait_until(lambda: not one._thread.is_alive())
+    assert one.death == ""
