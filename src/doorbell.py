@@ -6,9 +6,27 @@ the pipe is full of rings one more would tell nothing.
 
 import os
 import select
-from typing import Optional
+import time
+from typing import Callable, Optional
 
 from xha.logfile import ready
+
+
+#: How often ``wait_until`` looks, s.
+_PACE_S = 0.001
+
+
+def wait_until(holds: Callable[[], bool], deadline_s: float) -> bool:
+    """Wait until something holds, at most until CLOCK_MONOTONIC is at ``deadline_s``; whether.
+
+    Not by a lock's own time-out: older CPythons count that by the wall clock, and one that is
+    set back meanwhile would hold up a fence by as much.
+    """
+    while not holds():
+        if time.monotonic() >= deadline_s:
+            return False
+        time.sleep(_PACE_S)
+    return True
 
 
 class Doorbell:

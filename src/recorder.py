@@ -42,7 +42,7 @@ from typing import Any, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from xha import catalogue, recorderdisk, recorderformat
 from xha.actions import Log, log
 from xha.catalogue import Catalogue
-from xha.doorbell import Doorbell
+from xha.doorbell import Doorbell, wait_until
 from xha.recorderdisk import Disk
 from xha.recorderformat import Entry, Header, Ring
 from xha.records import record
@@ -180,8 +180,7 @@ class Recorder:
         """Write what waits, for at most so long, and stop.  A hung disk is left behind."""
         self._stop = True
         self._bell.ring()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        wait_until(lambda: not self.alive, time.monotonic() + timeout_s)
 
     @property
     def alive(self) -> bool:

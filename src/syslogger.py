@@ -36,7 +36,7 @@ from typing import Deque, Optional, Sequence, Tuple, Union
 from xha import catalogue, logmask, packed
 from xha.actions import Log, log
 from xha.catalogue import LEVELS, Catalogue
-from xha.doorbell import Doorbell
+from xha.doorbell import Doorbell, wait_until
 from xha.logfile import LogFile, ready
 from xha.logmask import LogMask
 from xha.recorder import Recorder
@@ -166,9 +166,9 @@ class Syslogger:
         printed = threading.Event()
         self._queue.append((0.0, printed))
         self._bell.ring()
-        done = printed.wait(timeout_s)
+        done = wait_until(printed.is_set, deadline_s)
         if recorded is not None:
-            recorded.wait(max(0.0, deadline_s - time.monotonic()))
+            wait_until(recorded.is_set, deadline_s)
         return done
 
     def close(self, timeout_s: float = 1.0) -> None:
@@ -176,8 +176,7 @@ class Syslogger:
         deadline_s = time.monotonic() + timeout_s
         self._stop = True
         self._bell.ring()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        wait_until(lambda: not self._thread.is_alive(), deadline_s)
         if self._recorder is not None:
             self._recorder.close(max(0.0, deadline_s - time.monotonic()))
 
