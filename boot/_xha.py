@@ -63,6 +63,8 @@ class Modules:
         self._root = root + "/site-packages/"
         self._zipped = zipped
         self._places = _open_bundle(bundle)
+        # Of all, also of those that are forgotten once they are imported: for tracebacks.
+        self._packages = {name for name, place in self._places.items() if place[0]}
         # One piece: what takes it apart leaves holes in memory when it is packed.
         self._bundle = bundle
         self._packed = b""
@@ -105,8 +107,8 @@ class Modules:
         self._packed, self._places, self._bundle = zlib.compress(bytes(rest)), places, b""
 
     def is_package(self, name: str) -> bool:
-        """Whether ``name`` is a package."""
-        return self._places[name][0]
+        """Whether ``name``, which is ours, is a package."""
+        return name in self._packages
 
     def get_filename(self, name: str) -> str:
         """Where the source of ``name`` is in the archive."""
@@ -114,8 +116,16 @@ class Modules:
         return self._root + name.replace(".", "/") + inside
 
     def get_source(self, name: str) -> str:
-        """The source of ``name``, for tracebacks: the one thing still read from the archive."""
-        return self.get_data(self.get_filename(name)).decode("utf-8")
+        """The source of ``name``, for tracebacks: the one thing still read from the archive.
+
+        Raises:
+            ImportError: it cannot be read, for whatever reason.  Anything else would be raised
+                out of the very traceback that was to be shown.
+        """
+        try:
+            return self.get_data(self.get_filename(name)).decode("utf-8")
+        except Exception as error:
+            raise ImportError("no source of {}: {}".format(name, error))
 
     def get_data(self, path: str) -> bytes:
         """The bytes of a file beside a module; ``path`` as ``__file__`` begins.

@@ -118,11 +118,19 @@ def run(options: DaemonOptions) -> int:
         return error.code
     try:
         daemon.loop()
-    except BaseException:
-        daemon.die(traceback.format_exc())
+    except BaseException as error:
+        daemon.die(_traceback_of(error))
     finally:
         # Even without the memory to say why: a process that can do no more must not stay.
         os._exit(_BUG)
+
+
+def _traceback_of(error: BaseException) -> str:
+    """The traceback of what is being handled; where that fails in its turn, what it is."""
+    try:
+        return traceback.format_exc()
+    except Exception as worse:
+        return "{}: {} (no traceback: {})".format(type(error).__name__, error, worse)
 
 
 def _try_statefile(settings: config.Config) -> None:

@@ -91,8 +91,12 @@ def take_lock(path: str) -> int:
             break
         # Removed while we waited to open it: a lock on it would keep nobody out.
         os.close(lock)
-    os.ftruncate(lock, 0)
-    os.write(lock, "{}\n".format(os.getpid()).encode("ascii"))
+    try:
+        os.ftruncate(lock, 0)
+        os.write(lock, "{}\n".format(os.getpid()).encode("ascii"))
+    except OSError as error:
+        raise XhaError(ExitCode.SYSTEM_ERROR, "{}: cannot write the lock file: {}".format(
+            path, error.strerror))
     return lock
 
 

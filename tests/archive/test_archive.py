@@ -155,6 +155,36 @@ def test_a_daemon_that_has_packed_its_archive_can_still_import_the_rest(
     assert Probe(copy)(python, code.format(copy)) == "Pool docopt <module>"
 
 
+#: Fails in a function of a module of ours, and shows that.
+SHOW = """
+import _xha, os, traceback, xha.errors, xha.ctlformat
+_xha.pack()
+{before}
+try:
+    xha.ctlformat.decode_request(None)
+except TypeError:
+    print(traceback.format_exc())
+"""
+
+
+@pytest.mark.parametrize("before, shown, why", [
+    ("", True, "the archive is as it was"),
+    ("os.unlink({0!r})", False, "it was removed"),
+    ("os.truncate({0!r}, 5000)", False, "it was cut off"),
+    ("with open({0!r}, 'r+b') as file: file.write(os.urandom(os.path.getsize({0!r})))", False,
+     "it was written over"),
+], ids=lambda value: value if isinstance(value, str) and value.startswith("it ") else "")
+def test_a_daemon_that_has_packed_its_archive_still_shows_where_it_failed(
+        python, archive, tmp_path, before, shown, why):
+    """A bug in a daemon must never be hidden by another as its traceback is made."""
+    copy = str(tmp_path / "xha.pyz")
+    shutil.copy(archive, copy)
+    found = Probe(copy)(python, SHOW.format(before=before.format(copy)))
+    assert found.endswith("TypeError: object of type 'NoneType' has no len()"), found
+    assert "ctlformat.py\", line " in found and ", in decode_request" in found
+    assert ("if len(line) > REQUEST_MAX:" in found) is shown, found
+
+
 def test_a_damaged_copy_says_so_and_does_not_run(python, archive, tmp_path):
     def damage(files):
         for name in files:

@@ -141,6 +141,24 @@ def test_a_lock_file_that_cannot_be_opened_is_named(tmp_path, name, code, said, 
     assert said in message and str(tmp_path) in message
 
 
+def full(function, *arguments):
+    """Run ``function`` where no file may grow."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    try:
+        return function(*arguments)
+    finally:
+        # What it gives goes through a pipe, which no limit is for.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+
+
+def test_a_lock_file_that_cannot_be_written_is_named(tmp_path):
+    path = str(tmp_path / "xhad.lock")
+    code, message = in_child(full, refusal, realtime.take_lock, path)
+    assert code == ExitCode.SYSTEM_ERROR
+    assert message == path + ": cannot write the lock file: File too large"
+    assert in_child(refusal, realtime.take_lock, path) is None
+
+
 def unprivileged(function, *arguments, **options):
     """Run ``function`` as nobody, without any of root's means."""
     resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
