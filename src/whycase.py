@@ -117,8 +117,7 @@ def cases(evidence: Evidence, host: int, told: Sequence[Witness]) -> List[Case]:
     for lives in evidence.lives:
         for place, life in enumerate(lives):
             if life.header.host == host:
-                after = lives[place + 1] if place + 1 < len(lives) else None
-                found.append(_case_of(evidence, host, life, after, others))
+                found.append(_case_of(evidence, host, lives[place:], others))
     for at_ms in _episodes(host, others, evidence.words):
         near = [case for case in found
                 if case.at_ms - BEFORE_MS <= at_ms <= case.at_ms + AFTER_MS
@@ -142,8 +141,10 @@ def _undated(evidence: Evidence, found: List[Case]) -> List[Case]:
     return found
 
 
-def _case_of(evidence: Evidence, host: int, life: Recording, after: Optional[Recording],
+def _case_of(evidence: Evidence, host: int, lives: Sequence[Recording],
              others: Sequence[Witness]) -> Case:
+    """The end of the first of these lives of a host."""
+    life, after = lives[0], lives[1] if len(lives) > 1 else None
     said = {entry.name: entry for entry in events(life)}
     state = {}  # type: Dict[str, Any]
     for entry in life.entries:
@@ -152,13 +153,7 @@ def _case_of(evidence: Evidence, host: int, life: Recording, after: Optional[Rec
     now = evidence.now if evidence.now is not None and evidence.now.host == host else None
     last_ms = life.entries[-1].wall_ms if life.entries else life.header.wall_ms
     kind, at_ms, code, reason = _end_of(said, last_ms)
-    rebooted = None  # type: Optional[bool]
-    if after is not None:
-        # A log does not know its boot.
-        if after.header.boot_id and life.header.boot_id:
-            rebooted = after.header.boot_id != life.header.boot_id
-    elif now is not None and life.header.boot_id:
-        rebooted = now.boot_id != life.header.boot_id
+    successor, rebooted = _reboot(lives, now)
     last_seen_ms = at_ms + AFTER_MS
     if after is not None:
         # What was seen of a later life is another case.
@@ -173,8 +168,8 @@ def _case_of(evidence: Evidence, host: int, life: Recording, after: Optional[Rec
     return Case(
         host=host, kind=kind, at_ms=at_ms, life=life, after=after, code=code, reason=reason,
         standing=_standing(life, at_ms), said=said, state=state, rebooted=rebooted,
-        successor=_successor(after) if rebooted is False else "",
-        xen=_xen(evidence, host, at_ms) if rebooted is not False else "", seen=seen,
+        successor=successor,
+        xen=_xen(evidence, host, at_ms, lives) if rebooted is not False else "", seen=seen,
         hosts=max(len(life.header.addresses), host + 1), now=now)
 
 
@@ -208,6 +203,25 @@ def _open_end(state: Dict[str, Any], after: Optional[Recording], rebooted: Optio
     return "silent" if state.get("fencing") == "ARMED" else "gone"
 
 
+def _reboot(lives: Sequence[Recording], now: Optional[Now]) -> Tuple[str, Optional[bool]]:
+    """What the next start found, and whether the machine booted anew after the first of these.
+
+    A start that found armed timers was refused, and the reset was still to come.
+    """
+    boot_id = lives[0].header.boot_id
+    later = [life.header.boot_id for life in lives[1:]] + ([now.boot_id] if now else [])
+    if not boot_id or not later or not later[0]:
+        return "", None     # A log does not know its boot.
+    if later[0] != boot_id:
+        return "", True
+    successor = _successor(lives[1] if len(lives) > 1 else None)
+    if not successor.startswith("the last daemon"):
+        return successor, False
+    if any(one not in ("", boot_id) for one in later):
+        return successor, True
+    return successor, None if now is None else False
+
+
 def _standing(life: Recording, at_ms: int) -> Tuple[str, ...]:
     since_ms = {}  # type: Dict[str, int]
     for entry in events(life):
@@ -235,16 +249,24 @@ def _successor(after: Optional[Recording]) -> str:
     return ""
 
 
-def _xen(evidence: Evidence, host: int, at_ms: int) -> str:
-    """How Xen says that this host went down then, where its lines have times."""
-    found = ""
-    for whose, ends in evidence.xen:
-        if whose not in (host, -1):
-            continue
-        for end in ends:
-            if at_ms - BEFORE_MS <= end.at_ms <= at_ms + AFTER_MS:
-                found = end.how
-    return found
+def _xen(evidence: Evidence, host: int, at_ms: int, lives: Sequence[Recording] = ()) -> str:
+    """How Xen says that this host went down then, where its lines have times.
+
+    Who captured them may have another clock.  Of several ends in that time, that between the
+    first of these lives and the next boot counts, and the nearest.  A host without power says
+    that it had none when it has it again: in the next boot, however late.
+    """
+    first_ms, next_ms = at_ms - BEFORE_MS, at_ms + AFTER_MS
+    last_ms = next_ms
+    if lives:
+        first_ms = lives[0].header.wall_ms
+        next_ms = next((life.header.wall_ms for life in lives
+                        if life.header.boot_id != lives[0].header.boot_id), next_ms)
+        last_ms = next_ms + BEFORE_MS if next_ms != last_ms else last_ms
+    near = [end for whose, ends in evidence.xen if whose in (host, -1) for end in ends
+            if at_ms - BEFORE_MS <= end.at_ms <= last_ms]
+    sure = [end for end in near if first_ms <= end.at_ms <= next_ms]
+    return min(sure or near, key=lambda end: abs(end.at_ms - at_ms)).how if near else ""
 
 
 def _episodes(host: int, others: Sequence[Witness],

@@ -221,7 +221,8 @@ def limits(case: Case, evidence: Evidence, notes: Sequence[str]) -> List[str]:
         found.append("What {0} saw is not known: no recorder of {1} speaks of that time.  Copy "
                      "/var/lib/xha from there and name it as FILE.".format(
                          named(silent_others), "it" if len(silent_others) == 1 else "theirs"))
-    if case.kind in ("silent", "missing") and not case.xen and case.rebooted is not False:
+    if (case.kind in ("silent", "missing") and not (case.xen or case.successor)
+            and case.rebooted is not False):
         found.append("No log of Xen from before the reset is among the files.  A captured console "
                      "(serial line, or /var/crash/*/xen.log) tells a watchdog from a crash and "
                      "from a loss of power; `xl dmesg` of the new boot does not.")
@@ -243,12 +244,13 @@ def _silence(case: Case, me: str) -> str:
     assert life is not None
     last_ms = life.entries[-1].mono_ms if life.entries else life.header.mono_ms
     text = "The recorder of {} breaks off without a word of an end".format(me)
-    if case.after is not None and not case.rebooted:
+    after = case.after
+    if after is not None and (case.successor or not case.rebooted):
         text += "; the next daemon began {:.1f} s later".format(
-            (case.after.header.mono_ms - last_ms) / 1000)
-    elif case.after is not None:
+            (after.header.mono_ms - last_ms) / 1000)
+    elif after is not None:
         text += "; the next daemon, after a boot, began {:.1f} s later".format(
-            (case.after.header.wall_ms - case.at_ms) / 1000)
+            (after.header.wall_ms - case.at_ms) / 1000)
     measures = [entry for entry in life.entries if entry.kind == "measure"]
     if measures:
         turn = _number(dict(measures[-1].fields).get("turn_ms_max"))

@@ -7,7 +7,7 @@ import random
 import pytest
 from recorder_samples import HEADER, event, file_of, measure
 
-from xha import cli, recorderformat, whycauses, whylog, whyxen
+from xha import cli, history, recorderformat, whycauses, whylog, whyxen
 from xha.hostset import MAX_HOSTS
 from xha.recorderformat import Entry
 from xha.whywords import named
@@ -190,6 +190,78 @@ def test_a_crash_log_that_xen_left_on_this_host_is_found(place, xha):
     assert json.loads(xha("--format=json")[1])["incident"]["cause"] == "silent-on-both"
 
 
+ARMED = Entry(kind="state", wall_ms=HEADER.wall_ms + 2, mono_ms=HEADER.mono_ms + 2, incarnation=7,
+              name="", level="", fields=(("fencing", "ARMED"),))
+
+
+def lay_lives(place, *begins):
+    """Lives of armed daemons: (seconds after ``HEADER``, boot, reason of a refused start)."""
+    for number, (at_s, boot, refused) in enumerate(begins):
+        about = dict(wall_ms=HEADER.wall_ms + 1000 * at_s, mono_ms=HEADER.mono_ms + 1000 * at_s,
+                     boot_id=boot, pid=number)
+        entries = [one._replace(wall_ms=about["wall_ms"] + 5, mono_ms=about["mono_ms"] + 5)
+                   for one in (event(0, "host-online"), ARMED)]
+        if refused:
+            entries = [event(1000 * at_s + 5, "start-aborted", "err", reason=refused)]
+        lay(place / "lib" / "recorder{}".format(
+            "." * bool(len(begins) - number - 1) + str(len(begins) - number - 1 or "")),
+            *entries, **about)
+
+
+def console(place, *lines):
+    """A console with lines so many seconds after ``HEADER``: (seconds, line)."""
+    (place / "console").write_text("".join("{} {}\n".format(
+        history.stamp(HEADER.wall_ms + 1000 * at_s), line) for at_s, line in lines))
+    return "host=1:" + str(place / "console")
+
+
+BANNER = "(XEN) Xen version 4.17.7 (Debian 4.17.7+13) "
+FIRED = "(XEN) Watchdog timer fired for domain 0"
+CONSOLES = [
+    # lines, causes of two ends: at 0 s with a boot at 60 s, and at 60 s, why
+    ([(-9, BANNER), (50, BANNER), (200, FIRED)], ["power", "watchdog-fired"], "both in one window"),
+    ([(-9, BANNER), (40, FIRED), (50, BANNER), (200, BANNER)], ["watchdog-fired", "power"],
+     "the other way round"),
+    ([(-9, BANNER), (75, FIRED), (85, BANNER)], ["watchdog-fired", "watchdog-fired"],
+     "a console whose clock is late: one end is not told from the other"),
+    ([(-9, BANNER), (500, FIRED)], ["silent-on-both", "watchdog-fired"], "an end long after"),
+]
+
+
+@pytest.mark.parametrize("lines, causes, why", CONSOLES, ids=[row[-1] for row in CONSOLES])
+def test_of_several_resets_on_a_console_that_of_the_incident_counts(place, xha, lines, causes,
+                                                                    why):
+    lay_lives(place, (0, "a", ""), (60, "b", ""), (700, "c", ""))
+    listed = json.loads(xha("--list", "--format=json", str(place / "lib"),
+                            console(place, *lines))[1])["incidents"]
+    assert [one["cause"] for one in listed] == causes
+
+
+def test_a_host_whose_power_was_away_for_hours_says_so_when_it_has_it_again(place, xha):
+    lay_lives(place, (0, "a", ""), (9000, "b", ""))
+    found = json.loads(xha("--format=json", str(place / "lib"), console(
+        place, (-9, BANNER), (8990, BANNER)))[1])["incident"]
+    assert (found["cause"], found["xen"]) == ("power", "boot")
+
+
+LEFT = "the last daemon (pid 7) died while this host was armed, and its timers run on"
+REBOOTS = [
+    # lives, machine_rebooted, why
+    ([(0, "a", ""), (5, "a", LEFT), (60, "b", "")], True, "it was reset after the refused start"),
+    ([(0, "a", ""), (5, "a", LEFT)], None, "the reset was still to come"),
+    ([(0, "a", ""), (60, "b", "")], True, "reset"),
+]
+
+
+@pytest.mark.parametrize("lives, rebooted, why", REBOOTS, ids=[row[-1] for row in REBOOTS])
+def test_a_start_that_was_refused_before_the_reset_does_not_hide_the_reset(place, xha, lives,
+                                                                           rebooted, why):
+    lay_lives(place, *lives)
+    found = json.loads(xha("--format=json", str(place / "lib"))[1])["incident"]
+    assert found["cause"] == ("killed" if len(lives) > 2 or rebooted is None else "silent-on-both")
+    assert found["machine_rebooted"] is rebooted
+
+
 # The table
 
 def test_a_cause_has_a_name_of_its_own_and_every_kind_has_a_last_row():
@@ -215,7 +287,6 @@ def test_hosts_in_a_sentence(hosts, words):
 
 # Xen
 
-BANNER = "(XEN) Xen version 4.17.7 (Debian 4.17.7+13) "
 XEN = [
     # lines, ends, why
     ([BANNER], [], "the boot of now: `xl dmesg`"),
