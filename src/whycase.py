@@ -33,11 +33,15 @@ from xha.records import record
 from xha.whyseen import (
     NOTHING_SEEN, Evidence, Now, Seen, Witness, Words, events, field_of, members, online_ms,
     seen_of)
+from xha.whyxen import XenEnd
 
 #: What others saw of an end is looked for so long before and after it, ms.
 BEFORE_MS, AFTER_MS = 120000, 600000
 #: A condition that was said longer ago than this is no part of an end any more, ms.
 RECENT_MS = 120000
+#: Clocks of those who capture consoles, whose lines may have whole seconds, differ so much, ms.
+CLOCKS_MS = 3000
+_FOR_EVER_MS = 1 << 50
 
 #: Conditions that stand until they are taken back: by name, what begins and what ends them.
 CONDITIONS = {
@@ -154,6 +158,7 @@ def _case_of(evidence: Evidence, host: int, lives: Sequence[Recording],
     last_ms = life.entries[-1].wall_ms if life.entries else life.header.wall_ms
     kind, at_ms, code, reason = _end_of(said, last_ms)
     successor, rebooted = _reboot(lives, now)
+    xen = _xen(evidence, lives, at_ms, rebooted) if rebooted is not False else ""
     last_seen_ms = at_ms + AFTER_MS
     if after is not None:
         # What was seen of a later life is another case.
@@ -164,12 +169,11 @@ def _case_of(evidence: Evidence, host: int, lives: Sequence[Recording],
         # Who was never a member was not lost, whatever others said then of an earlier life.
         seen = NOTHING_SEEN._replace(by=seen.by)
     if kind == "":
-        kind = _open_end(state, after, rebooted, now, seen)
+        kind = _open_end(state, after is not None or rebooted or xen, now, seen)
     return Case(
         host=host, kind=kind, at_ms=at_ms, life=life, after=after, code=code, reason=reason,
         standing=_standing(life, at_ms), said=said, state=state, rebooted=rebooted,
-        successor=successor,
-        xen=_xen(evidence, host, at_ms, lives) if rebooted is not False else "", seen=seen,
+        successor=successor, xen=xen, seen=seen,
         hosts=max(len(life.header.addresses), host + 1), now=now)
 
 
@@ -193,12 +197,9 @@ def _end_of(said: Dict[str, Entry], last_ms: int) -> Tuple[str, int, str, str]:
     return "", last_ms, "", ""
 
 
-def _open_end(state: Dict[str, Any], after: Optional[Recording], rebooted: Optional[bool],
-              now: Optional[Now], seen: Seen) -> str:
-    """What a recording that breaks off is."""
-    over = after is not None or rebooted or bool(
-        now is not None and not now.running) or bool(seen.dropped_by or seen.words)
-    if not over:
+def _open_end(state: Dict[str, Any], ended: Any, now: Optional[Now], seen: Seen) -> str:
+    """What a recording that breaks off is; ``ended``: it is known from elsewhere that it did."""
+    if not (ended or seen.dropped_by or seen.words or now is not None and not now.running):
         return "quiet"
     return "silent" if state.get("fencing") == "ARMED" else "gone"
 
@@ -249,24 +250,27 @@ def _successor(after: Optional[Recording]) -> str:
     return ""
 
 
-def _xen(evidence: Evidence, host: int, at_ms: int, lives: Sequence[Recording] = ()) -> str:
-    """How Xen says that this host went down then, where its lines have times.
+def _xen(evidence: Evidence, lives: Sequence[Recording], at_ms: int,
+         rebooted: Optional[bool]) -> str:
+    """How Xen says that a host went down at the end of the first of these lives.
 
-    Who captured them may have another clock.  Of several ends in that time, that between the
-    first of these lives and the next boot counts, and the nearest.  A host without power says
-    that it had none when it has it again: in the next boot, however late.
+    That is the first it says, in lines with times, between the last record and the next boot.  A
+    host without power says that it had none when it has it again, however late that is.
     """
-    first_ms, next_ms = at_ms - BEFORE_MS, at_ms + AFTER_MS
-    last_ms = next_ms
-    if lives:
-        first_ms = lives[0].header.wall_ms
-        next_ms = next((life.header.wall_ms for life in lives
-                        if life.header.boot_id != lives[0].header.boot_id), next_ms)
-        last_ms = next_ms + BEFORE_MS if next_ms != last_ms else last_ms
-    near = [end for whose, ends in evidence.xen if whose in (host, -1) for end in ends
-            if at_ms - BEFORE_MS <= end.at_ms <= last_ms]
-    sure = [end for end in near if first_ms <= end.at_ms <= next_ms]
-    return min(sure or near, key=lambda end: abs(end.at_ms - at_ms)).how if near else ""
+    life = lives[0]
+    next_ms = next((later.header.wall_ms for later in lives
+                    if later.header.boot_id != life.header.boot_id), at_ms + _FOR_EVER_MS)
+    ends = [end for end in _ends(evidence, life.header.host)
+            if life.header.wall_ms <= end.at_ms <= next_ms and (
+                end.at_ms <= at_ms + AFTER_MS or (end.how == "boot" and rebooted is True))]
+    after = [end for end in ends if end.at_ms >= at_ms - CLOCKS_MS]
+    return (after[:1] or ends[-1:])[0].how if ends else ""
+
+
+def _ends(evidence: Evidence, host: int) -> List[XenEnd]:
+    """What logs of Xen say of a host, or of one that is not known, as far as it has times."""
+    return sorted((end for whose, ends in evidence.xen if whose in (host, -1) for end in ends
+                   if end.at_ms >= 0), key=lambda end: end.at_ms)
 
 
 def _episodes(host: int, others: Sequence[Witness],
@@ -296,6 +300,9 @@ def _foreign(evidence: Evidence, host: int, mark_ms: int,
              and one.text == words.text]
     if words is not None and later:
         words = words._replace(heard=later[0].heard)
+    near = sorted((end for end in _ends(evidence, host)
+                   if mark_ms - BEFORE_MS <= end.at_ms <= mark_ms + AFTER_MS),
+                  key=lambda end: abs(end.at_ms - at_ms))
     count = max([host + 1] + [len(life.header.addresses)
                               for lives in evidence.lives for life in lives])
     return Case(
@@ -304,5 +311,5 @@ def _foreign(evidence: Evidence, host: int, mark_ms: int,
         code=words.code if words else "", reason=words.text if words else "", standing=(),
         said={}, state={"heartbeat_domain": _picture(words.heard, count)}
         if words is not None and words.heard is not None else {},
-        rebooted=None, successor="", xen=_xen(evidence, host, mark_ms),
+        rebooted=None, successor="", xen=near[0].how if near else "",
         seen=seen, hosts=count, now=None)

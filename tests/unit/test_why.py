@@ -222,9 +222,12 @@ CONSOLES = [
     ([(-9, BANNER), (50, BANNER), (200, FIRED)], ["power", "watchdog-fired"], "both in one window"),
     ([(-9, BANNER), (40, FIRED), (50, BANNER), (200, BANNER)], ["watchdog-fired", "power"],
      "the other way round"),
-    ([(-9, BANNER), (75, FIRED), (85, BANNER)], ["watchdog-fired", "watchdog-fired"],
-     "a console whose clock is late: one end is not told from the other"),
-    ([(-9, BANNER), (500, FIRED)], ["silent-on-both", "watchdog-fired"], "an end long after"),
+    ([(-9, BANNER), (75, FIRED), (85, BANNER)], ["silent-on-both", "watchdog-fired"],
+     "the second alone was captured"),
+    ([(-20, FIRED), (-9, BANNER)], ["silent-on-both", "silent-on-both"],
+     "what was before the first life is not taken for its end"),
+    ([(-9, BANNER), (30, BANNER), (40, FIRED), (50, BANNER)], ["power", "silent-on-both"],
+     "what came first counts"),
 ]
 
 
@@ -235,6 +238,16 @@ def test_of_several_resets_on_a_console_that_of_the_incident_counts(place, xha, 
     listed = json.loads(xha("--list", "--format=json", str(place / "lib"),
                             console(place, *lines))[1])["incidents"]
     assert [one["cause"] for one in listed] == causes
+
+
+def test_a_console_tells_that_a_host_ended_of_which_nothing_else_is_known(place, xha):
+    lay_lives(place, (0, "a", ""))
+    found = json.loads(xha("--format=json", str(place / "lib"), console(
+        place, (-9, BANNER), (20, FIRED), (21, BANNER)))[1])["incident"]
+    assert (found["cause"], found["kind"]) == ("watchdog-fired", "silent")
+    found = json.loads(xha("--format=json", str(place / "lib"), console(
+        place, (-20, FIRED), (-9, BANNER)))[1])["incident"]
+    assert found is None, "that was an earlier boot"
 
 
 def test_a_host_whose_power_was_away_for_hours_says_so_when_it_has_it_again(place, xha):
