@@ -67,8 +67,9 @@ def _show(form: str, listed: bool, known: List[Case], gathered: Gathered,
         return
     if not known:
         who = "any host" if host is None else "host {}".format(host)
-        cli.say(_json({"incident": None, "limits": list(gathered.notes)}) if form == "json"
-                else whytext.nothing(who, list(gathered.notes)), "")
+        limits = list(gathered.notes) + whytell.unended(gathered.evidence, host)
+        cli.say(_json({"incident": None, "limits": limits}) if form == "json"
+                else whytext.nothing(who, limits), "")
         return
     told = _told(known, gathered)
     cli.say(_json({"incident": dict(whytell.facts(told), at=history.stamp(told.case.at_ms))})

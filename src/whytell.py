@@ -12,7 +12,7 @@ a record, and what is inferred is the cause alone.  Pure.  Source: spec 9.
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from xha import catalogue, whycase, whycauses, whyseen
+from xha import catalogue, history, whycase, whycauses, whyseen
 from xha.history import Line
 from xha.records import record
 from xha.whycase import Case
@@ -112,6 +112,23 @@ def incidents(evidence: Evidence, host: Optional[int] = None,
                 found.append(case)
     found = [case for case in found if before_ms is None or case.at_ms < before_ms]
     return sorted(found, key=lambda case: (case.at_ms, -case.host))
+
+
+def unended(evidence: Evidence, host: Optional[int] = None) -> List[str]:
+    """What is to be said of recordings that break off while nothing tells that they ended."""
+    told = whyseen.witnesses(evidence)
+    found = []  # type: List[str]
+    for lives in evidence.lives:
+        index = lives[0].header.host
+        if evidence.now is not None or host not in (None, index):
+            continue
+        last = whycase.cases(evidence, index, told)[-1]
+        if last.kind == "quiet" and last.state.get("fencing") == "ARMED":
+            found.append("The recording of host {} breaks off at {} while it was armed: its daemon "
+                         "ran on when the file was copied, or it ended without a word.  Ask on "
+                         "that host, or add a captured console, or the recorders of others.".format(
+                             index, history.stamp(last.at_ms)))
+    return found
 
 
 def _alike(before: Case, case: Case) -> bool:

@@ -250,6 +250,17 @@ def test_a_console_tells_that_a_host_ended_of_which_nothing_else_is_known(place,
     assert found is None, "that was an earlier boot"
 
 
+def test_a_recording_that_breaks_off_armed_is_no_proof_that_nothing_happened(place, xha):
+    lay_lives(place, (0, "a", ""))
+    found = json.loads(xha("--format=json", str(place / "lib"))[1])
+    assert found["incident"] is None
+    assert "The recording of host 1 breaks off at 2023-11-14T22:13:20.005Z" in found["limits"][0]
+    text = xha("--host=1", str(place / "lib"))[1]
+    assert "- The recording of host 1 breaks off" in text
+    lay(place / "lib" / "recorder", event(9, "host-online"))
+    assert json.loads(xha("--format=json", str(place / "lib"))[1])["limits"] == [], "not armed"
+
+
 def test_a_host_whose_power_was_away_for_hours_says_so_when_it_has_it_again(place, xha):
     lay_lives(place, (0, "a", ""), (9000, "b", ""))
     found = json.loads(xha("--format=json", str(place / "lib"), console(
