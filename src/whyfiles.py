@@ -5,10 +5,12 @@ Theory of operation
 
 What a file is, its bytes say: a flight recorder, lines of Xen, lines of our log, or a
 State-File.  A file that was named and is none of these is refused; in a directory, only
-recorders, logs of ours and of Xen are looked for, and what is none is left out with a word.
+recorders, logs of ours and of Xen are looked for, and what is none is left out with a word; a
+log of Xen beside the recorders of one host is that host's.  Of what is larger than any recorder
+the first sections and the end are read: it may be a disk that is a State-File, or a log.
 
 On the host itself (no FILE) everything that may have something to say is asked, each within a
-bound: a State-File that hangs, or an `xl` that does not answer, costs two seconds and a note.
+bound: a State-File that hangs, or an `xl` that does not answer, costs some seconds and a note.
 Nothing is changed.  Source: spec 9.
 """
 
@@ -17,12 +19,13 @@ import errno
 import glob
 import os
 import re
+import stat
 import subprocess
 import time
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from xha import (client, configfile, daemonlock, history, recorder, sfadmin, sfdump, sfformat,
-                 timeline, timerrecord, whylog, whyxen)
+from xha import (bounded, client, configfile, daemonlock, history, recorder, sfadmin, sfdump,
+                 sfformat, timeline, timerrecord, whylog, whyxen)
 from xha.config import Config
 from xha.errors import ExitCode, FormatError, XhaError
 from xha.history import Source
@@ -30,16 +33,20 @@ from xha.paths import Paths
 from xha.published import WatchdogMode
 from xha.recorderformat import MAX_FILE, Recording, decode
 from xha.records import record
+from xha.sealformat import RECORD_BYTES
 from xha.whyseen import Evidence, Now, Words
 from xha.whyxen import XenEnd
 
-#: What the State-File, and what `xl dmesg`, may take, s.
-_STATEFILE_S = 2.0
+#: What the State-File, and what `xl dmesg`, may take, s; a dom0 that has just booted is busy.
+_STATEFILE_S = 5.0
 _XL_S = 2.0
 #: Logs that Xen leaves on the host: of crashes, and of its console daemon.
 _XEN_LOGS = ("/var/crash/*/xen.log", "/var/log/xen/hypervisor.log")
 #: Of these so many, the newest, and of each so many bytes, the last.
 _XEN_LOGS_MAX, _XEN_LOG_BYTES = 5, 1 << 20
+
+#: Of a disk that is larger than a file may be so many bytes are taken: a State-File has no more.
+_SECTIONS_BYTES = sfformat.SECTIONS * RECORD_BYTES
 
 _XenLogs = List[Tuple[int, Tuple[XenEnd, ...]]]
 
@@ -77,19 +84,22 @@ class _Pile:
         owner = re.match(r"host=(\d{1,2}):", name)
         host = int(owner.group(1)) if owner else -1
         path = name[owner.end():] if owner else name
-        data = _bytes_of(path)
+        data, end = _bounded(path)
         try:
             self.sources.append(Source(path=path, recording=decode(data)))
             return
         except FormatError as error:
             refused = str(error)
-        text = data.decode("ascii", "replace")
-        if whyxen.is_log(text):
+        text = (end or data).decode("ascii", "replace")
+        ours, xens = whylog.is_log(text), whyxen.is_log(text)
+        if (ours or xens) and end:
+            self.notes.append("Of {} the last {} MB were read".format(path, len(end) >> 20))
+        if xens:
             self.xen.append((host, whyxen.ends(text)))
-        elif whylog.is_log(text):
+        if ours:
             self.logs += [Source(path=path, recording=life)
                           for life in whylog.lives(text, host)]
-        elif not self._statefile(path, data) and required:
+        if not (ours or xens or self._statefile(path, data)) and required:
             raise XhaError(ExitCode.INVALID_PARAMETER, "{} is no flight recorder ({}), no log of "
                            "xha or Xen, and no State-File".format(path, refused))
 
@@ -101,6 +111,7 @@ class _Pile:
             raise _unreadable(path, error) from error
         found = [name for name in names if re.match(r"recorder(\.[0-9]+)?\Z|xha\.log|xen\.log|"
                                                     r"console|xl-dmesg", name)]
+        known, logs = len(self.sources), len(self.xen)
         for name in found:
             try:
                 self.file(os.path.join(path, name), required=name.startswith("recorder"))
@@ -108,11 +119,17 @@ class _Pile:
                 if len(found) == 1 or error.code is not ExitCode.INVALID_PARAMETER:
                     raise
                 self.notes.append(str(error))
+        hosts = {source.recording.header.host for source in self.sources[known:]}
+        if len(hosts) == 1:
+            self.xen[logs:] = [(hosts.copy().pop(), ends) for _, ends in self.xen[logs:]]
 
     def _statefile(self, path: str, data: bytes) -> bool:
-        if len(data) < 2 * 4096:
+        if len(data) < 2 * RECORD_BYTES:
             return False
-        self.statefile(sfdump.describe(sfadmin.read_image(path, _STATEFILE_S)))
+        sections = [data[at:at + RECORD_BYTES] for at in range(0, _SECTIONS_BYTES, RECORD_BYTES)]
+        self.statefile(sfdump.describe(sfdump.Image(
+            path=path, size_bytes=len(data), sections=tuple(
+                one if len(one) == RECORD_BYTES else "beyond the end" for one in sections))))
         return bool(self.words) or _is_statefile(data)
 
     def statefile(self, found: Dict[str, object]) -> None:
@@ -242,24 +259,44 @@ def _overlap(log: Recording, recording: Recording) -> bool:
 
 def _is_statefile(data: bytes) -> bool:
     try:
-        sfformat.decode_global(data[:4096])
+        sfformat.decode_global(data[:RECORD_BYTES])
     except FormatError:
         return False
     return True
 
 
-def _bytes_of(path: str) -> bytes:
+def _bounded(path: str) -> Tuple[bytes, bytes]:
+    """``_bytes_of``, by a child that is left behind where the disk hangs."""
+    try:
+        found = bounded.run(lambda: _bytes_of(path), path,
+                            timeline.BOUND_S)  # type: Tuple[bytes, bytes]
+        return found
+    except XhaError as error:
+        if error.code is ExitCode.STATEFILE_INACCESSIBLE:   # Of a child that is late.
+            raise XhaError(ExitCode.SYSTEM_ERROR, str(error) + ": its disk hangs") from error
+        raise
+
+
+def _bytes_of(path: str) -> Tuple[bytes, bytes]:
+    """A file's bytes, and nothing; or the first of them, and the last, of a larger one."""
     try:
         # A pipe that nobody writes to is refused, and not waited for.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as stream:
-            data = stream.read(MAX_FILE + 1)
+            data, end = stream.read(MAX_FILE + 1), b""
+            if data is not None and len(data) > MAX_FILE and _has_an_end(fd):
+                stream.seek(-MAX_FILE, os.SEEK_END)
+                data, end = data[:_SECTIONS_BYTES], stream.read(MAX_FILE)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     if data is None or len(data) > MAX_FILE:
-        raise XhaError(ExitCode.INVALID_PARAMETER, "{}: it is no file, or larger than {} bytes"
-                       .format(path, MAX_FILE))
-    return data
+        raise XhaError(ExitCode.INVALID_PARAMETER, "{}: it is no file, or has no end".format(path))
+    return data, end
+
+
+def _has_an_end(fd: int) -> bool:
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISREG(mode) or stat.S_ISBLK(mode)
 
 
 def _unreadable(path: str, error: Exception) -> XhaError:

@@ -243,6 +243,10 @@ def limits(case: Case, evidence: Evidence, notes: Sequence[str]) -> List[str]:
         found.append("No log of Xen from before the reset is among the files.  A captured console "
                      "(serial line, or /var/crash/*/xen.log) tells a watchdog from a crash and "
                      "from a loss of power; `xl dmesg` of the new boot does not.")
+    if case.xen and len(speaking) > 1 and not any(
+            whose == case.host for whose, _ in evidence.xen):
+        found.append("Nobody said whose the log of Xen is: it was taken for that of {}.  "
+                     "host=N:FILE says whose it is.".format(me))
     for lives in evidence.lives:
         for life in lives:
             lost = sum(_number(dict(entry.fields).get("count")) for entry in life.entries

@@ -1,5 +1,6 @@
 """`why`: what it reads, what it refuses, and that no bytes make it fail."""
 import glob
+import gzip
 import json
 import os
 import random
@@ -143,7 +144,7 @@ def pipe(place):
 
 
 def endless(place):
-    return ["/dev/zero"], 1, "/dev/zero: it is no file, or larger than"
+    return ["/dev/zero"], 1, "/dev/zero: it is no file, or has no end"
 
 
 def nothing_here(place):
@@ -286,6 +287,57 @@ def test_a_start_that_was_refused_before_the_reset_does_not_hide_the_reset(place
     assert found["machine_rebooted"] is rebooted
 
 
+# Large files, and whose a console is
+
+def image_of(place, size):
+    """The State-File of a pool, on a disk of this size."""
+    path = place / "lun"
+    with gzip.open(os.path.join(ROOT, "tests", "fixtures", "sf_online3.img.gz")) as stream:
+        path.write_bytes(stream.read())
+    os.truncate(str(path), size)
+    return str(path)
+
+
+def test_an_image_of_a_whole_disk_is_a_state_file_however_large(place, xha):
+    lay(place / "lib" / "recorder", fenced(9000))
+    code, out, err = xha(str(place / "lib"), image_of(place, 1 << 33))
+    assert (code, err) == (0, "") and out.startswith("Host 1 (10.0.0.2) fenced itself")
+
+
+def test_of_a_large_log_the_end_is_read(place, xha):
+    line = ("2023-11-14T22:13:20.005Z notice  x [daemon-started] host=1 hosts=3 pid=7\n"
+            "2023-11-14T22:13:21.005Z err     x [self-fencing] code=x reason=y\n")
+    path = place / "xha.log"
+    path.write_bytes(b"")
+    os.truncate(str(path), 40 << 20)
+    with open(str(path), "ab") as stream:
+        stream.write(("\n" + line).encode("ascii"))
+    for words in ([], [str(path)]):
+        found = json.loads(xha("--format=json", *words)[1])["incident"]
+        assert (found["host"], found["cause"]) == (1, "fenced"), words
+        assert any("the last" in limit for limit in found["limits"]), words
+
+
+def test_a_console_beside_the_recorder_of_one_host_is_that_host_s(place, xha):
+    for host, at_s in ((0, 0), (1, 3)):
+        folder = place / str(host)
+        folder.mkdir()
+        life = dict(host=host, uuid=str(host), machine=str(host),
+                    wall_ms=HEADER.wall_ms + 1000 * at_s)
+        lay(folder / "recorder.1", ARMED, **dict(life, boot_id="a", pid=host))
+        lay(folder / "recorder", event(60000), **dict(
+            life, boot_id="b", pid=host, wall_ms=HEADER.wall_ms + 60000))
+    console(place, (-9, BANNER), (20, FIRED), (21, BANNER))
+    (place / "console").rename(place / "0" / "console.txt")
+    listed = json.loads(xha("--list", "--format=json", str(place / "0"), str(place / "1"))[1])
+    assert sorted((one["host"], one["cause"]) for one in listed["incidents"]) == [
+        (0, "watchdog-fired"), (1, "silent-on-both")]
+    (place / "0" / "console.txt").rename(place / "console")
+    found = json.loads(xha("--format=json", "--host=1", str(place / "0"), str(place / "1"),
+                           str(place / "console"))[1])["incident"]
+    assert any("host=N:" in limit for limit in found["limits"]), "nobody said whose it is"
+
+
 # The table
 
 def test_a_cause_has_a_name_of_its_own_and_every_kind_has_a_last_row():
@@ -367,8 +419,8 @@ def real_files():
     yield (BANNER + "\n(XEN) Watchdog timer fired for domain 0\n").encode("ascii")
     yield (b"2023-11-14T22:13:20.005Z notice  x [daemon-started] host=1 hosts=3 pid=7\n"
            b"2023-11-14T22:13:21.005Z err     x [self-fencing] code=x reason=y\n")
-    for image in glob.glob(os.path.join(ROOT, "tests", "fixtures", "*.img")):
-        with open(image, "rb") as stream:
+    for image in glob.glob(os.path.join(ROOT, "tests", "fixtures", "*.img.gz")):
+        with gzip.open(image) as stream:
             yield stream.read()
     yield bytes(65 * 4096)
 
