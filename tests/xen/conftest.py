@@ -11,6 +11,7 @@ import tempfile
 
 import pytest
 
+from asked import Asker
 from dom0 import ARCHIVE, SCRIPT, script
 from xenrig.host import Host
 
@@ -53,6 +54,12 @@ def pytest_runtest_makereport(item, call):
 def measured(record_property):
     """``measured("what", seconds)`` goes to the summary."""
     return record_property
+
+
+@pytest.fixture
+def asker(archive, tmp_path, request):
+    """Asks `why` about an incident, and keeps its evidence with ``--rewrite``."""
+    return Asker(archive, tmp_path, request.config.getoption("--rewrite", default=False))
 
 
 def pytest_terminal_summary(terminalreporter):

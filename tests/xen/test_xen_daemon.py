@@ -7,6 +7,9 @@ import os
 import re
 import time
 
+import pytest
+
+from asked import Causes
 from dom0 import ARCHIVE, CONFIG, configuration, lives, script
 from recorded import boot_of, lines_of, mark, require_mark, survived, survived_with_mark
 from xenrig.host import DISK, DISK_BYTES, HostReset
@@ -22,6 +25,9 @@ IDS = "/var/run/xhad.wd.id"
 SECONDS = {"t": INTERVAL_S, "T": TIMEOUT_S, "Wh": HEARTBEAT_WATCHDOG_S,
            "Ws": STATEFILE_WATCHDOG_S}
 LOOPBACK = ["127.0.0.1", "127.0.0.2"]
+
+#: Until Xen has reset a host that was asked to, or whose control domain crashed; s.
+RESET_S = 60
 
 
 def xha(host, *arguments):
@@ -94,23 +100,65 @@ def test_an_armed_host_that_works_stays_up_and_stops_in_peace_when_disarmed(host
     assert lives(host, STATEFILE_WATCHDOG_S + 3)
 
 
-def test_a_daemon_that_is_killed_takes_its_host_with_it(host, measured):
+def explained(asker, name, host, cause, path, without=None, index=0, rebooted=True):
+    """Check what `why` says of it: ``cause``; or ``without``, where no console was captured."""
+    asker.require(name, {index: host}, index,
+                  Causes(without or cause, None, without or cause, cause), path, rebooted)
+
+
+def test_a_daemon_that_is_killed_takes_its_host_with_it(host, measured, asker):
     pid, _ = online(host)
     boot = marked(host)
     killed_s = kill(host, "9", pid)
     fired_after(host, killed_s, measured, "kill -9 of the daemon")
     survived_with_mark(host, boot, killed_s, measured)
+    explained(asker, "kill-9", host, "watchdog-fired", "the host itself", "silent-on-both")
 
 
-def test_a_daemon_that_hangs_takes_its_host_with_it(host, measured):
+def test_a_daemon_that_hangs_takes_its_host_with_it(host, measured, asker):
     pid, _ = online(host)
     boot = marked(host)
     killed_s = kill(host, "STOP", pid)
     fired_after(host, killed_s, measured, "SIGSTOP of the daemon")
     survived_with_mark(host, boot, killed_s, measured)
+    explained(asker, "daemon-hangs", host, "watchdog-fired", "the host itself", "silent-on-both")
 
 
-def test_sigterm_to_an_armed_daemon_ends_it_and_the_host_says_so_and_is_reset(host, measured):
+def reset_behind_the_back(host):
+    """As a management board does."""
+    host.qmp("system_reset")
+
+
+def crash(host):
+    """The kernel of the control domain panics."""
+    host.spawn("sh", "-c", "echo c >/proc/sysrq-trigger")
+
+
+def reboot(host):
+    """An administrator in a hurry."""
+    host.spawn("/bin/busybox", "reboot", "-f")
+
+
+@pytest.mark.parametrize("name, end, cause, path", [
+    ("reset-button", reset_behind_the_back, "power", "the host itself"),
+    ("dom0-crashes", crash, "kernel-crash", "the host itself"),
+    ("reboot", reboot, "rebooted", "an administrator")],
+    ids=["reset", "crash", "reboot"])
+def test_a_host_that_ends_without_its_daemon_keeps_what_it_knew(host, measured, asker, name, end,
+                                                                cause, path):
+    online(host)
+    boot = marked(host)
+    ended_s = time.monotonic()
+    end(host)
+    seen = host.wait_reset(ended_s, RESET_S)
+    assert seen.fired_s is None, seen
+    measured(name + ": until the reset", seen.reset_s - ended_s)
+    survived_with_mark(host, boot, ended_s, measured)
+    explained(asker, name, host, cause, path, "silent-on-both")
+
+
+def test_sigterm_to_an_armed_daemon_ends_it_and_the_host_says_so_and_is_reset(host, measured,
+                                                                              asker):
     online(host)
     boot = boot_of(host)
     stopped_s = time.monotonic()
@@ -120,9 +168,10 @@ def test_sigterm_to_an_armed_daemon_ends_it_and_the_host_says_so_and_is_reset(ho
     assert "will be reset" in stopped.err
     fired_after(host, stopped_s, measured, "stop-daemon while armed", dead_s)
     require_mark(lines_of(host, boot), "stop-requested")
+    explained(asker, "stop-armed", host, "sigterm-armed", "an administrator")
 
 
-def test_a_start_beside_armed_timers_is_refused_and_the_host_still_reset(host, measured):
+def test_a_start_beside_armed_timers_is_refused_and_the_host_still_reset(host, measured, asker):
     pid, _ = online(host)
     boot = marked(host)
     killed_s = kill(host, "9", pid)
@@ -137,6 +186,7 @@ def test_a_start_beside_armed_timers_is_refused_and_the_host_still_reset(host, m
     fired_after(host, killed_s, measured, "kill -9, with a start in between")
     survived_with_mark(host, boot, killed_s, measured)
     require_mark(lines_of(host, boot), "start-aborted")
+    explained(asker, "kill-9-and-a-start", host, "killed", "the host itself")
 
 
 def test_cleanup_by_hand_ends_armed_timers_with_a_warning_and_then_a_start_is_good(host):
@@ -171,7 +221,7 @@ def test_a_start_without_free_timers_is_refused_and_says_who_may_hold_them(host)
     succeed(host, "stop-daemon")
 
 
-def test_a_host_that_loses_the_vote_fences_itself_at_once(host, measured):
+def test_a_host_that_loses_the_vote_fences_itself_at_once(host, measured, asker):
     """Beside it runs a peer of lower index, which a tie favours; then nothing is heard."""
     new_pool(host, local=1, hosts=2)
     peer = ["--run-dir=/run/peer", "--config=/etc/xensource/peer.conf"]
@@ -191,3 +241,4 @@ def test_a_host_that_loses_the_vote_fences_itself_at_once(host, measured):
     assert seen.fired_s is None, "a watchdog had to do it: " + seen.text
     assert "rebooting machine" in seen.text
     survived(host, boot, cut_s, measured)
+    explained(asker, "vote-lost", host, "cut-off", "heartbeat network", index=1)

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from asked import Causes
+from dom0 import ARCHIVE
 from order import require_end_first
 from recorded import mark, survived, survived_with_mark
 from stack import SECONDS, XAPI_FAILS, XAPI_RESTARTS, Stacks, Watch, files, ha, succeed
@@ -20,6 +22,15 @@ from xenrig.pool import Pool
 #: Until a host that has lost a path for good is reset by its own decision or a watchdog, with
 #: the walk of the fault handler; s.
 FENCE_S = 3 * SECONDS["T"] + SECONDS["Ws"]
+
+#: A survivor alone knows the path.  The last words of the host were on the State-File, where its
+#: next daemon wrote over them.
+CUT_OFF = Causes("cut-off", "network-of-one", "cut-off", "cut-off")
+
+
+def silent(cause):
+    """Of a host that ends without a word, the console alone tells the cause."""
+    return Causes("silent-on-both", "silent-on-both", "silent-on-both", cause)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +83,14 @@ def follow(stacks, victim, since_s, ended_s, what, measured):
         measured("... {} drops it, after that".format(survivor), not_before_s - ended_s)
 
 
-def fence(stacks, victim, fault, what, measured):
-    """A fault of one host from which it is reset, dropped, and comes back, with its memory."""
+def fence(stacks, victim, fault, what, measured, kept=survived):
+    """A fault of one host from which it is reset, dropped, and comes back, with its memory.
+
+    ``kept``: checks what it still knows.
+    """
     boot = stacks.boot_of(victim)
+    if kept is survived_with_mark:
+        mark(victim, boot)
     since_s = time.monotonic()
     fault()
     ended_s = ended_by_reset(victim, since_s)
@@ -83,9 +99,16 @@ def fence(stacks, victim, fault, what, measured):
     follow(stacks, victim, since_s, ended_s, what, measured)
     stacks.heal(victim)
     come_back(stacks, since_s, measured)
-    survived(victim, boot, since_s, measured)
+    kept(victim, boot, since_s, measured)
     for other in stacks.hosts:
         assert other is victim or other.find("reset", since_s) is None
+
+
+def explained(stacks, asker, name, victim, causes, path, words=""):
+    """Check what `why` says of that, there, on a survivor, and of copied files."""
+    asker.require(name, dict(enumerate(stacks.hosts)), stacks.hosts.index(victim),
+                  causes if isinstance(causes, Causes) else Causes(*[causes] * 4), path,
+                  words=words)
 
 
 def come_back(stacks, since_s, measured):
@@ -103,7 +126,8 @@ def test_hosts_that_start_at_once_form_a_pool_and_one_is_master(stacks, formed, 
     stacks.wait("master", lambda one: one.master == {answers.index("TRUE")}, 30)
 
 
-def test_a_host_without_power_is_dropped_after_its_end_though_it_is_back(stacks, measured):
+def test_a_host_without_power_is_dropped_after_its_end_though_it_is_back(stacks, measured,
+                                                                          asker):
     """It starts HA again before it is dropped: that life is not taken for the one that ended."""
     victim = stacks.hosts[2]
     boot = stacks.boot_of(victim)
@@ -114,28 +138,55 @@ def test_a_host_without_power_is_dropped_after_its_end_though_it_is_back(stacks,
     follow(stacks, victim, since_s, ended_s, "power off", measured)
     come_back(stacks, since_s, measured)
     survived_with_mark(victim, boot, since_s, measured)
+    explained(stacks, asker, "power", victim, silent("power"), "the host itself")
 
 
-def test_a_host_whose_cable_is_pulled_is_reset_before_it_is_dropped(stacks, measured):
-    fence(stacks, stacks.hosts[1], lambda: stacks.pool.unplug(stacks.hosts[1]),
-          "cable pulled", measured)
+def test_a_host_whose_cable_is_pulled_is_reset_before_it_is_dropped(stacks, measured, asker):
+    victim = stacks.hosts[1]
+    fence(stacks, victim, lambda: stacks.pool.unplug(victim), "cable pulled", measured)
+    explained(stacks, asker, "cable-pulled", victim, CUT_OFF, "heartbeat network")
 
 
-def test_a_host_whose_network_is_silently_gone_is_reset_before_it_is_dropped(stacks, measured):
-    fence(stacks, stacks.hosts[0], lambda: stacks.pool.network.cut(stacks.hosts[0].place.name),
+def test_a_host_whose_network_is_silently_gone_is_reset_before_it_is_dropped(stacks, measured,
+                                                                             asker):
+    victim = stacks.hosts[0]
+    fence(stacks, victim, lambda: stacks.pool.network.cut(victim.place.name),
           "network silently cut", measured)
+    explained(stacks, asker, "network-cut", victim, CUT_OFF, "heartbeat network")
+
+
+def test_a_host_whose_daemon_is_killed_is_reset_before_it_is_dropped(stacks, measured, asker):
+    victim = stacks.hosts[1]
+    pid = victim.run(ARCHIVE, "pid").out.strip()
+    fence(stacks, victim, lambda: victim.spawn("kill", "-9", pid), "kill -9", measured,
+          survived_with_mark)
+    explained(stacks, asker, "kill-9-in-a-pool", victim, silent("watchdog-fired"),
+              "the host itself")
+
+
+#: Nothing else gets the one processor of the control domain any more.
+SPIN = ("import os; open('/proc/sys/kernel/sched_rt_runtime_us', 'w').write('-1'); "
+        "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))\nwhile True: pass")
+
+
+def test_a_host_whose_dom0_hangs_is_reset_before_it_is_dropped(stacks, measured, asker):
+    victim = stacks.hosts[0]
+    fence(stacks, victim, lambda: victim.spawn("python3", "-c", SPIN), "dom0 hangs", measured,
+          survived_with_mark)
+    explained(stacks, asker, "dom0-hangs", victim, silent("watchdog-fired"), "the host itself")
 
 
 @pytest.mark.parametrize("mode, what, number", [
     (HANG, "storage hangs", 2), (ERROR, "storage fails", 1)], ids=["hangs", "fails"])
 def test_a_host_without_storage_is_reset_before_it_is_dropped(stacks, measured, mode, what,
-                                                              number):
+                                                              number, asker):
     victim = stacks.hosts[number]
     fence(stacks, victim, lambda: stacks.pool.disk.set_mode(mode, victim.place.name),
           what + " on one", measured)
+    explained(stacks, asker, what.replace(" ", "-"), victim, "statefile-timer", "State-File")
 
 
-def test_a_host_whose_xapi_fails_fences_itself_before_it_is_dropped(stacks, measured):
+def test_a_host_whose_xapi_fails_fences_itself_before_it_is_dropped(stacks, measured, asker):
     victim, restarts = stacks.hosts[2], []
 
     def fail():
@@ -145,6 +196,7 @@ def test_a_host_whose_xapi_fails_fences_itself_before_it_is_dropped(stacks, meas
             restarts.extend(victim.run("cat", XAPI_RESTARTS).out.splitlines())
     fence(stacks, victim, fail, "xapi's check fails", measured)
     assert restarts == ["restart xapi.service"]
+    explained(stacks, asker, "xapi-fails", victim, "xapi-failed", "xapi")
 
 
 def test_a_host_that_leaves_on_purpose_is_not_reset_and_joins_again(stacks, measured):
@@ -179,7 +231,8 @@ def test_hosts_that_lose_the_storage_together_live_on_and_get_it_back(stacks, me
     assert all(host.find("reset", since_s) is None for host in stacks.hosts)
 
 
-def test_without_storage_the_next_loss_resets_everybody_and_nobody_is_dropped(stacks, measured):
+def test_without_storage_the_next_loss_resets_everybody_and_nobody_is_dropped(stacks, measured,
+                                                                              asker):
     since_s = time.monotonic()
     boots = [stacks.boot_of(host) for host in stacks.hosts]
     storage_gone(stacks, ERROR)
@@ -199,6 +252,8 @@ def test_without_storage_the_next_loss_resets_everybody_and_nobody_is_dropped(st
     survived_with_mark(stacks.hosts[0], boots[0], lost_s, measured)
     for host, boot in zip(stacks.hosts[1:], boots[1:]):
         survived(host, boot, since_s, measured)
+    explained(stacks, asker, "rule-2-and-a-host-lost", stacks.hosts[1], "rule-2-broken",
+              "heartbeat network", "--host=1")
 
 
 def test_an_invalid_pool_state_ends_ha_everywhere_without_a_reset(stacks):
