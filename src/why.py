@@ -52,7 +52,10 @@ def run(arguments: Dict[str, Any]) -> int:
     if not files and not gathered.sources and not known:
         raise XhaError(ExitCode.SYSTEM_ERROR, "there is nothing to go by: {}".format(
             "; ".join(gathered.notes)))
-    _show(form, bool(arguments["--list"]), known, gathered, host)
+    notes = list(gathered.notes)
+    if before_ms is None:
+        notes += whytell.unended(gathered.evidence, host)
+    _show(form, bool(arguments["--list"]), known, gathered._replace(notes=tuple(notes)), host)
     return ExitCode.SUCCESS
 
 
@@ -67,9 +70,8 @@ def _show(form: str, listed: bool, known: List[Case], gathered: Gathered,
         return
     if not known:
         who = "any host" if host is None else "host {}".format(host)
-        limits = list(gathered.notes) + whytell.unended(gathered.evidence, host)
-        cli.say(_json({"incident": None, "limits": limits}) if form == "json"
-                else whytext.nothing(who, limits), "")
+        cli.say(_json({"incident": None, "limits": list(gathered.notes)}) if form == "json"
+                else whytext.nothing(who, list(gathered.notes)), "")
         return
     told = _told(known, gathered)
     cli.say(_json({"incident": dict(whytell.facts(told), at=history.stamp(told.case.at_ms))})

@@ -115,15 +115,18 @@ def incidents(evidence: Evidence, host: Optional[int] = None,
 
 
 def unended(evidence: Evidence, host: Optional[int] = None) -> List[str]:
-    """What is to be said of recordings that break off while nothing tells that they ended."""
+    """What is to be said of recordings that break off while nobody tells whether they ended.
+
+    A recorder that was copied from a daemon that runs looks like one of a host that just ended;
+    but for what recorders of others, of the same time, say.
+    """
     told = whyseen.witnesses(evidence)
     found = []  # type: List[str]
-    for lives in evidence.lives:
+    for lives in evidence.lives if evidence.now is None else ():
         index = lives[0].header.host
-        if evidence.now is not None or host not in (None, index):
-            continue
-        last = whycase.cases(evidence, index, told)[-1]
-        if last.kind == "quiet" and last.state.get("fencing") == "ARMED":
+        last = whycase.cases(evidence, index, told)[-1] if host in (None, index) else None
+        if last is not None and last.kind == "quiet" and not last.seen.by and (
+                last.state.get("fencing") == "ARMED"):
             found.append("The recording of host {} breaks off at {} while it was armed: its daemon "
                          "ran on when the file was copied, or it ended without a word.  Ask on "
                          "that host, or add a captured console, or the recorders of others.".format(

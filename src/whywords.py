@@ -96,6 +96,8 @@ def rule_of(case: Case) -> str:
             else "nobody has the State-File, all hear all"))
     if case.kind == "refused":
         return "start criteria; a start that fails resets nothing"
+    if not parts and case.kind == "silent" and case.xen not in ("", "watchdog"):
+        return "none was asked, and HA did not reset this host"
     if not parts and case.kind in ("silent", "left", "died"):
         return "none was asked: an armed host that proves nothing is reset by its timers"
     if not parts and case.code.startswith("xapi"):

@@ -262,6 +262,28 @@ def test_a_recording_that_breaks_off_armed_is_no_proof_that_nothing_happened(pla
     assert json.loads(xha("--format=json", str(place / "lib"))[1])["limits"] == [], "not armed"
 
 
+def test_a_recording_that_breaks_off_armed_is_spoken_of_beside_an_incident_before(place, xha):
+    lay_lives(place, (0, "a", ""), (60, "b", ""))
+    found = json.loads(xha("--format=json", str(place / "lib"))[1])["incident"]
+    assert found["wall_ms"] == HEADER.wall_ms + 5
+    assert any("breaks off at 2023-11-14T22:14:20.005Z" in limit for limit in found["limits"])
+    found = json.loads(xha("--format=json", "--before=2024-01-01", str(place / "lib"))[1])
+    assert not any("breaks off at" in limit for limit in found["incident"]["limits"])
+
+
+RULES = [(FIRED, "none was asked: an armed host that proves nothing is reset by its timers"),
+         (BANNER, "none was asked, and HA did not reset this host"),
+         ("(XEN) Hardware Dom0 crashed", "none was asked, and HA did not reset this host")]
+
+
+@pytest.mark.parametrize("line, rule", RULES, ids=[row[0] for row in RULES])
+def test_what_xen_says_decides_whether_ha_reset_a_silent_host(place, xha, line, rule):
+    lay_lives(place, (0, "a", ""))
+    found = json.loads(xha("--format=json", str(place / "lib"), console(
+        place, (-9, BANNER), (20, line)))[1])["incident"]
+    assert found["rule"] == rule
+
+
 def test_a_host_whose_power_was_away_for_hours_says_so_when_it_has_it_again(place, xha):
     lay_lives(place, (0, "a", ""), (9000, "b", ""))
     found = json.loads(xha("--format=json", str(place / "lib"), console(
