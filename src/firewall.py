@@ -202,7 +202,10 @@ def of_iptables(text: str) -> Ruleset:
         if line.startswith("*"):
             table = line[1:].strip()
         elif line.startswith(":"):
-            name, policy = line[1:].split()[:2]
+            about = line[1:].split()
+            if len(about) < 2:
+                raise FormatError("a chain without a policy: {}".format(line))
+            name, policy = about[:2]
             chains[table + " " + name] = ("" if policy == "-" else policy.lower(), [])
         elif line.startswith("-A "):
             rule, chain = _iptables_rule(table, line, chains)
@@ -220,6 +223,8 @@ def _iptables_rule(table: str, line: str, chains: Dict[str, Any]) -> Tuple[Rule,
         words = shlex.split(line)
     except ValueError as error:
         raise FormatError("a rule that cannot be read: {}".format(line)) from error
+    if len(words) < 2:
+        raise FormatError("a rule of no chain: {}".format(line))
     tests, target, jump, negated = [], "", "jump", False
     at = 2
     while at < len(words):
@@ -296,7 +301,8 @@ def of_nft(text: str, family: str, without_iptables: bool) -> Ruleset:
                 else:
                     chains[table + content["chain"]][1].extend(
                         _nft_rules(table, content["expr"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError,
+            RecursionError) as error:
         raise FormatError("not the JSON of nft: {!r}".format(error)) from error
     return Ruleset(chains={name: Chain(policy=policy, rules=tuple(rules))
                            for name, (policy, rules) in chains.items()},

@@ -87,7 +87,8 @@ def test_iptables(text, new, established, why):
 
 
 @pytest.mark.parametrize("text", [
-    "*filter\n-A INPUT -j ACCEPT\n", "*filter\n:INPUT ACCEPT\n-A INPUT -m comment --comment \"x\n"])
+    "*filter\n-A INPUT -j ACCEPT\n", "*filter\n:INPUT ACCEPT\n-A INPUT -m comment --comment \"x\n",
+    "*filter\n:INPUT\n", ":\n", "*filter\n:INPUT ACCEPT\n-A \n", "-A #\n"])
 def test_a_listing_of_iptables_that_cannot_be_read_is_refused(text):
     with pytest.raises(FormatError):
         firewall.of_iptables(text)
@@ -178,7 +179,10 @@ def test_nft(text, new, established, why):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"nftables": [{"chain": {}}]}',
-                                  '{"nftables": 7}', '{"nftables": ["x"]}'])
+                                  '{"nftables": 7}', '{"nftables": ["x"]}', "[" * 100000,
+                                  '{"nftables": [{"chain": {"family": "ip", "table": "t", '
+                                  '"name": "c", "hook": "input", "type": "filter", '
+                                  '"prio": Infinity}}]}'])
 def test_a_listing_of_nft_that_cannot_be_read_is_refused(text):
     with pytest.raises(FormatError):
         firewall.of_nft(text, "ip", False)
