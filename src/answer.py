@@ -34,7 +34,8 @@ def read(text: str) -> Snapshot:
         snapshot = _snapshot(told)
     except KeyError as error:
         raise FormatError("it does not say {}".format(error)) from error
-    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+    except (AssertionError, AttributeError, OverflowError, RecursionError, TypeError,
+            ValueError) as error:
         raise FormatError("it is malformed: {}".format(error)) from error
     if not 0 <= snapshot.local < len(snapshot.hosts) <= MAX_HOSTS:
         raise FormatError("it is malformed: host {} of {}".format(

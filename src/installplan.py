@@ -260,5 +260,5 @@ def decode(data: bytes) -> Journal:
                             thing=Thing(kind=str(item["kind"]), mode=int(item["mode"]),
                                         text=str(item["text"])))
                        for item in facts["laid"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise FormatError("it is no journal of an installation: {!r}".format(error)) from error

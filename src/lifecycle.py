@@ -241,7 +241,7 @@ def _facts(paths: Paths) -> Dict[str, Any]:
     reply = client.call(paths, "query", "json", "0")
     try:
         facts = json.loads(reply.out) if reply.code == 0 else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = {}
     return facts if isinstance(facts, dict) else {}
 

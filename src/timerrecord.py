@@ -189,7 +189,7 @@ def fired_note(paths: Paths, keeper: Process) -> Optional[Fired]:
     """What the timer process ``keeper`` wrote when it fired; None if nothing."""
     try:
         note = json.loads((_contents(note_path(paths)) or b"{}").decode("ascii"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(note, dict) or note.get("boot_id") != boot_id():
         return None

@@ -62,6 +62,9 @@ MARGIN = json.loads(report.as_json(snapshot(margins=(margin("heard", 1),))))["ma
 BAD = [
     # answer                                       said              why
     ("",                                           "malformed",      "nothing"),
+    ("[" * 100000,                                 "malformed",      "lists without an end"),
+    ('{"version": 1, "timeouts_ms": {}, "pool_state": null, "local_host": Infinity}',
+     "malformed", "a number that is none"),
     ("[]",                                         "malformed",      "a list"),
     ("{}",                                         "'version'",      "an object of nothing"),
     (without("fencing"),                           "'fencing'",      "a fact is missing"),

@@ -184,7 +184,7 @@ def test_a_note_counts_only_from_the_process_that_kept_the_timers(
     assert timerrecord.fired_note(paths, Process(8, 80)) == expected
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff"])
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 60000])
 def test_garbage_in_the_place_of_a_note_is_no_note(paths, data):
     put(timerrecord.note_path(paths), data)
     assert timerrecord.fired_note(paths, Process(8, 80)) is None
