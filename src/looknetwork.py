@@ -8,6 +8,7 @@ Source: spec 4, 8, 9 (doctor).
 
 import fcntl
 import os
+import re
 import shutil
 import socket
 import struct
@@ -29,6 +30,10 @@ _LISTING_MAX = 4 << 20
 #: Linux, netdevice(7).
 _SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
+
+#: A line of /proc/net/udp or udp6: address and port of this end; the tenth field is the inode.
+_SOCKET = re.compile(r"\s*\d+: ([0-9A-F]{32}|[0-9A-F]{8}):([0-9A-F]{4})"
+                     r"(?:\s+\S+){7}\s+(\d+)\b")
 
 _PORTRESERVE = "/etc/portreserve/xhad"
 
@@ -89,13 +94,15 @@ def look_port(port: int, daemon_pid: int) -> PortFacts:
 
 
 def sockets_of(text: str, port: int) -> Dict[str, str]:
-    """Inode and local address of each socket on ``port``, of the text of /proc/net/udp or udp6."""
+    """Inode and local address of each socket on ``port``, of the text of /proc/net/udp or udp6.
+
+    A line that the kernel does not write tells nothing.
+    """
     found = {}
     for line in text.splitlines()[1:]:
-        fields = line.split()
-        address, _, number = fields[1].partition(":")
-        if int(number, 16) == port:
-            found[fields[9]] = _address(address)
+        socket_line = _SOCKET.match(line)
+        if socket_line and int(socket_line.group(2), 16) == port:
+            found[socket_line.group(3)] = _address(socket_line.group(1))
     return found
 
 

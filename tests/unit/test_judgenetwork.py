@@ -131,7 +131,8 @@ UDP6 = UDP.replace("0100630A:", "00000000000000000000000001000000:").replace(
 @pytest.mark.parametrize("text, expected", [
     (UDP, {"4711": OURS, "4712": "0.0.0.0"}),
     (UDP6, {"4711": "::1", "4712": "fd00::2"}),
-    (UDP.splitlines()[0], {})])
+    (UDP.splitlines()[0], {}),
+    ("sl\n\n 1:\n 1: 02B6\n 1: XX:02B6 0 0 0 0 0 0 0 4711\n 1: 0100630A:02B6 0\n", {})])
 def test_the_sockets_of_a_port(text, expected):
     assert looknetwork.sockets_of(text, 694) == expected
 
