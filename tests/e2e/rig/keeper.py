@@ -29,6 +29,8 @@ def answer(storage: Storage, request: Dict[str, Any]) -> Any:
                           request["delay_ms"])
     elif request["do"] == "size":
         storage.set_size(request["hosts"], request["size"])
+    elif request["do"] == "journal":
+        return storage.journal()
     elif request["do"] == "counts":
         return [dict(counts) for counts in storage.counts]
     else:

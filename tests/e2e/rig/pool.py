@@ -78,6 +78,12 @@ class Disk:
         answer = self._ask(do="counts")  # type: List[Dict[str, float]]
         return answer
 
+    def journal(self) -> List[List[Any]]:
+        """Each access since the last call that was done as it should be: when it was asked for
+        (CLOCK_MONOTONIC), host, "r" or "w", offset, bytes.  The first call begins it."""
+        answer = self._ask(do="journal")  # type: List[List[Any]]
+        return answer
+
     def last_write_at(self, host: int) -> float:
         """When the host last wrote its own record."""
         return self.counts()[host]["section{}_at".format(1 + host)]

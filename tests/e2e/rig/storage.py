@@ -13,7 +13,8 @@ wrong alone:
 
 A write beyond the State-File is refused and counted as *outside*; writes are
 counted by section, with the instant of the last (CLOCK_MONOTONIC, which all
-hosts share), so that a test can say who wrote what, and when last.
+hosts share), so that a test can say who wrote what, and when last.  A test that wants to know
+each access asks for the journal, which is kept from then on.
 """
 
 import collections
@@ -22,7 +23,7 @@ import heapq
 import os
 import struct
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from rig import fuse
 
@@ -47,6 +48,9 @@ class Storage:
         self._size = [STATEFILE_BYTES] * hosts
         self._held = collections.OrderedDict()  # type: Dict[int, Transfer]
         self._late = []  # type: List[Tuple[float, int, Transfer]]
+        # When each transfer that is under way came in; kept while there is a journal.
+        self._came_at = {}  # type: Dict[int, float]
+        self._journal = None  # type: Optional[List[List[Any]]]
         self.counts = [collections.Counter() for _ in range(hosts)]  # type: List[Any]
         self.connection = fuse.Connection(target)
         self._answers = {
@@ -139,6 +143,8 @@ class Storage:
         host, unique, kind = transfer[:3]
         self.counts[host][kind] += 1
         fault, delay_ms = self._fault[host][kind]
+        if self._journal is not None:
+            self._came_at[unique] = time.monotonic()
         if fault == "fail":
             self.connection.answer(unique, error=errno.EIO)
         elif fault == "hang":
@@ -153,6 +159,7 @@ class Storage:
         if kind == READS:
             count = max(0, min(what, self._size[host] - offset))
             self.connection.answer(unique, os.pread(self._image, count, offset))
+            self._note(transfer, count)
             return
         if offset + len(what) > STATEFILE_BYTES:
             self.counts[host]["outside"] += 1
@@ -166,6 +173,14 @@ class Storage:
         if fault != "drop":
             os.pwrite(self._image, what[:512] if fault == "torn" else what, offset)
         self.connection.answer(unique, struct.pack("<II", len(what), 0))
+        if fault not in ("drop", "torn"):
+            self._note(transfer, len(what))
+
+    def _note(self, transfer: Transfer, count: int) -> None:
+        """Put what was done, as it should be, into the journal."""
+        host, unique, kind, offset = transfer[:4]
+        if self._journal is not None and unique in self._came_at:
+            self._journal.append([self._came_at.pop(unique), host, kind, offset, count])
 
     def wait_s(self) -> float:
         """Seconds until a slow transfer is due, -1 when there is none."""
@@ -192,6 +207,14 @@ class Storage:
                     self.connection.answer(unique, error=errno.EIO)
                 else:
                     self._complete(transfer)
+
+    def journal(self) -> List[List[Any]]:
+        """What was done since the last call, in order: when it was asked for, host, kind, offset,
+        bytes.  The first call begins it."""
+        found, self._journal = self._journal or [], []
+        if len(self._came_at) > 1000:
+            self._came_at = {}      # Of transfers that failed, or were given up.
+        return found
 
     def set_size(self, hosts: List[int], size: int) -> None:
         """Let these hosts see ``size`` bytes."""
