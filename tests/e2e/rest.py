@@ -77,7 +77,7 @@ def cost_of(host):
     place = host.path("/run/recorder-cost")
     if os.path.exists(place):
         os.unlink(place)
-    host.daemon.signal(signal.SIGUSR1)
+    host.daemon.signal(signal.SIGURG)
     deadline = time.monotonic() + 30
     while not os.path.exists(place):
         assert time.monotonic() < deadline, "a timed daemon does not answer"

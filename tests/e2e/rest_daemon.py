@@ -4,7 +4,7 @@
 
     built     as it is
     without   nothing is recorded, and nobody looks for what could be
-    timed     SIGUSR1 writes to /run/recorder-cost what the recorder has cost so far
+    timed     SIGURG writes to /run/recorder-cost what the recorder has cost so far
 
 Run by ``rest.py``.  What is timed is all that the daemon's other threads do for the recorder:
 the hooks of the loop, those of the margins to a fence among them, and the appending of a
@@ -95,7 +95,7 @@ def timed():
         with open(COST + ".new", "w") as file:
             json.dump(clock.costs, file)
         os.rename(COST + ".new", COST)
-    signal.signal(signal.SIGUSR1, tell)
+    signal.signal(signal.SIGURG, tell)
 
 
 def main():
