@@ -5,9 +5,10 @@ and an event in: the core never waits.
 """
 
 import enum
-from typing import Any, NamedTuple, Tuple, Union
+from typing import Any, NamedTuple, Optional, Tuple, Union
 
 from xha.errors import ExitCode
+from xha.poolkey import PoolKey
 from xha.published import GlobalRecord, Heartbeat, HostRecord, LastWords
 from xha.records import record
 
@@ -91,9 +92,10 @@ class StopServing(NamedTuple):
 
 @record
 class UsePoolKey(NamedTuple):
-    """Prove heartbeats, and check them, with this key from now on (32 bytes)."""
+    """Prove heartbeats with this key from now on; and check them with it or with the other."""
 
-    key: bytes
+    key: PoolKey
+    also: Optional[PoolKey]
 
 
 @record

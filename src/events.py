@@ -7,6 +7,7 @@ after a receipt or completion, all on this host's monotonic clock in ms.
 
 from typing import NamedTuple, Tuple, Union
 
+from xha.poolkey import PoolKey
 from xha.published import NEVER, Heartbeat, PoolState, Proof, Reading
 from xha.records import record
 
@@ -135,6 +136,14 @@ class ExcludedRequested(NamedTuple):
 
 
 @record
+class KeyChangeRequested(NamedTuple):
+    """A client asks for a new pool key; this one was drawn for it."""
+
+    ticket: int
+    key: PoolKey
+
+
+@record
 class ClientGone(NamedTuple):
     """Nobody waits for the answer to ``ticket`` any more."""
 
@@ -175,5 +184,6 @@ class FenceRequested(NamedTuple):
 Event = Union[
     Tick, HeartbeatReceived, DatagramRefused, HeartbeatsSent, RecordWritten, GlobalWritten,
     RepairWritten, StateFileRead, WatchdogFailed, ArmingFailed, ProposeMasterRequested,
-    CancelMasterRequested, DisarmRequested, PoolStateRequested, ExcludedRequested, ClientGone,
+    CancelMasterRequested, DisarmRequested, PoolStateRequested, ExcludedRequested,
+    KeyChangeRequested, ClientGone,
     StopRequested, WeightChanged, XapiChanged, FenceRequested]

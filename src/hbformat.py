@@ -140,12 +140,14 @@ def encode(heartbeat: Heartbeat, key: Optional[bytes]) -> bytes:
     return base + _encode_seal(base, heartbeat.seal, key)
 
 
-def decode(data: bytes, key: Optional[bytes]) -> Tuple[Heartbeat, Proof]:
+def decode(data: bytes, key: Optional[bytes], also: Optional[bytes] = None
+           ) -> Tuple[Heartbeat, Proof]:
     """Read a datagram.
 
     Args:
         data: as received; more than 1400 bytes are refused.
         key: the pool key, 32 bytes; None in a pool that has none.
+        also: the other key that proves as much, while the pool's is changed.
 
     Returns:
         The heartbeat and how far its origin is proven.  A proof by key cannot be checked
@@ -174,7 +176,7 @@ def decode(data: bytes, key: Optional[bytes]) -> Tuple[Heartbeat, Proof]:
         raise DatagramError("host-index", "host index is {}, expected 0 to 63".format(index))
     if phase > Phase.FH4DONE:
         raise DatagramError("phase", "phase is {}, expected 0 to 11".format(phase))
-    seal, proof = _decode_seal(data, key)
+    seal, proof = _decode_seal(data, key, also)
     of_bits = HostSet.of_bits
     return Heartbeat(
         sequence=sequence, generation_uuid=generation_uuid.decode("ascii"),
@@ -208,7 +210,8 @@ def _pack_holds(seal: HeartbeatSeal) -> bytes:
         *(min(left_s, _HELD_S_MAX) for left_s in holds))
 
 
-def _decode_seal(data: bytes, key: Optional[bytes]) -> Tuple[Optional[HeartbeatSeal], Proof]:
+def _decode_seal(data: bytes, key: Optional[bytes], also: Optional[bytes]
+                 ) -> Tuple[Optional[HeartbeatSeal], Proof]:
     """Nothing in a seal is believed before its proof holds."""
     if len(data) == BASE_BYTES:
         return None, Proof.UNSEALED
@@ -225,7 +228,9 @@ def _decode_seal(data: bytes, key: Optional[bytes]) -> Tuple[Optional[HeartbeatS
         return None, Proof.BROKEN
     holds_at = _MARKS_AT + _MARKS[count].size
     if not keyedhash.equal(_prove(data[:end], kind, key), data[end:]):
-        return None, Proof.BROKEN
+        if kind != _BY_KEY or also is None or not keyedhash.equal(
+                _prove(data[:end], kind, also), data[end:]):
+            return None, Proof.BROKEN
     xapi_held_s, disarm_term_s = (_HOLDS.unpack_from(data, holds_at)
                                   if end >= holds_at + _HOLDS.size else _NO_HOLDS)
     return HeartbeatSeal(
@@ -244,7 +249,7 @@ def _prove(data: bytes, kind: int, key: Optional[bytes]) -> bytes:
     return _keyed(key).prove(data)
 
 
-@functools.lru_cache(2)
+@functools.lru_cache(4)
 def _keyed(key: bytes) -> Keyed:
     """A key's first step is the same for all datagrams."""
     assert len(key) == 32

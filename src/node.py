@@ -21,6 +21,7 @@ from xha.actions import Watchdog
 from xha.config import Config
 from xha.errors import ExitCode, FormatError
 from xha.membership import Membership
+from xha.poolkey import PoolKey
 from xha.published import Heartbeat, LastWords, Proof, Reading, Section
 from xha.records import record
 
@@ -48,7 +49,7 @@ class Completion(NamedTuple):
 class Decoders(NamedTuple):
     """How bytes that come in are read: who runs many hosts may share what identical bytes mean."""
 
-    heartbeat: Callable[[bytes, Optional[bytes]], Tuple[Heartbeat, Proof]]
+    heartbeat: Callable[[bytes, Optional[bytes], Optional[bytes]], Tuple[Heartbeat, Proof]]
     host_section: Callable[[bytes, int], Section]
 
 
@@ -126,7 +127,9 @@ class Node:
         self._config = config
         self._world = world
         self._me = int(config.local.index)
-        self._key = None  # type: Optional[bytes]
+        # Heartbeats are sent with the first; accepted with the other, too, while the key changes.
+        self._key = None  # type: Optional[PoolKey]
+        self._also = None  # type: Optional[PoolKey]
         # Of each section the bytes read last and what they mean: most do not change.
         self._decoded = {}  # type: Dict[int, Tuple[bytes, Section]]
         self._feedback = []  # type: List[events.Event]
@@ -165,7 +168,7 @@ class Node:
     def datagram(self, data: bytes, source: str, received_at_ms: int) -> None:
         """A datagram arrived."""
         try:
-            heartbeat, proof = self._decoders.heartbeat(data, self._key)
+            heartbeat, proof = self._decoders.heartbeat(data, self._key, self._also)
         except FormatError as error:
             self.step(events.DatagramRefused(
                 cause=str(getattr(error, "cause", "format")), source=source))
@@ -263,7 +266,7 @@ class Node:
             self._feedback.append(events.ArmingFailed(error=error))
 
     def _use_key(self, action: actions.UsePoolKey) -> None:
-        self._key = action.key
+        self._key, self._also = action.key, action.also
 
 
 def _current(heartbeat: Heartbeat, late_ms: int) -> Heartbeat:

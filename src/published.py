@@ -9,6 +9,7 @@ import enum
 from typing import NamedTuple, Optional, Tuple
 
 from xha.hostset import EMPTY, MAX_HOSTS, HostSet
+from xha.poolkey import NOT_SAID, PoolKey, Ring
 from xha.records import record
 
 NEVER = -1
@@ -177,6 +178,8 @@ class RecordSeal(NamedTuple):
     last_words: Optional[LastWords]
     # None: not said, by an older version.
     configuration: Optional[Configuration] = None
+    # Which pool keys it goes by (``Ring.mark``); 0: not said, by an older version, or it has none.
+    keys: int = NOT_SAID
 
 
 @record
@@ -221,8 +224,23 @@ class GlobalRecord(NamedTuple):
     host_count: int
     # The key that authenticates heartbeats, 32 bytes; None in a pool that xhad initialised.
     # Its part of the seal stays valid when an xhad peer rewrites the rest.
-    pool_key: Optional[bytes]
+    # Heartbeats are sent with it; while the key is changed, the other one is accepted, too.
+    pool_key: Optional[PoolKey]
     seal: Optional[GlobalSeal]
+    # See ``Ring``.
+    key_step: int = 0
+    other_key: Optional[PoolKey] = None
+
+    @property
+    def ring(self) -> Optional[Ring]:
+        """Its keys; None where there is none."""
+        return None if self.pool_key is None else Ring(
+            step=self.key_step, key=self.pool_key, also=self.other_key)
+
+    def with_ring(self, ring: Optional[Ring]) -> "GlobalRecord":
+        """The same with other keys."""
+        return (self._replace(pool_key=None, key_step=0, other_key=None) if ring is None else
+                self._replace(pool_key=ring.key, key_step=ring.step, other_key=ring.also))
 
 
 @enum.unique

@@ -36,6 +36,7 @@ from xha.config import Config, display_uuid
 from xha.errors import ExitCode, FormatError, XhaError
 from xha.hostset import EMPTY, MAX_HOSTS
 from xha.paths import Paths
+from xha.poolkey import KEY_BYTES, PoolKey
 from xha.published import (
     BLANK_RECORD, NO_MASTER, FencingMode, GlobalRecord, GlobalSeal, HostRecord, PoolState,
     RecordSeal, WatchdogMode)
@@ -187,7 +188,7 @@ def _initialise(device: Device, config: Config) -> str:
     _put(device, 0, sfformat.encode_global(GlobalRecord(
         generation_uuid=config.common.generation_uuid, pool_state=PoolState.INIT,
         master=NO_MASTER, host_count=len(config.common.hosts),
-        pool_key=os.urandom(sfformat.POOL_KEY_BYTES),
+        pool_key=PoolKey(os.urandom(KEY_BYTES)),
         seal=GlobalSeal(software=_SOFTWARE, initialised_by=display_uuid(config.local.host_uuid),
                         initialised_at_wall_s=int(time.time())))))
     device.flush()

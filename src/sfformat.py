@@ -34,21 +34,7 @@ Global record: base of 104 bytes
 100    4     end marker 0x70646e65
 ==== ====== =====================================================
 
-Fields of its seal: the *origin*, with a CRC of its own, for when xhad rewrites the base alone
-
-==== ====== =====================================================
-1040   8     magic ``xhaorign``
-1048   8     initialised, wall clock, s since the epoch
-1056   64    initialised by, ASCII
-1120   32    software that initialised, ASCII
-1152   4     1 when there is a pool key, else 0
-1156   32    pool key
-1188   4     0
-1192   4     CRC-32C of bytes 1040 to 1191
-==== ====== =====================================================
-
-An origin that is damaged makes the record corrupt, although the base may be
-good: read as "this pool has no key" it would switch authentication off.
+Its seal holds the *origin*, with the pool key: ``originformat``.
 
 Host record: base of 632 bytes
 ------------------------------
@@ -89,7 +75,8 @@ Fields of its seal
 1090   1     survival rule 2, 0 or 1
 1091   1     holds the master lock, 0 or 1
 1092   40    configuration (``sealformat``)
-1132   404   0: room for what is to come
+1132   8     mark of the pool keys that it goes by (``poolkey``), 0: not said
+1140   396   0: room for what is to come
 1536   64x8  newest incarnation seen of host j, 0 none
 2048   256   last words (``sealformat``)
 2304   1788  0: room for what is to come
@@ -100,14 +87,13 @@ All integers are little-endian.  Source: spec 3.
 
 import struct
 import zlib
-from typing import Optional, Tuple
+from typing import Optional
 
-from xha import sealformat
-from xha.crc import crc32c
+from xha import originformat, sealformat
 from xha.errors import FormatError
 from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import (
-    NEVER, Fault, GlobalRecord, GlobalSeal, HostRecord, Phase, PoolState, RecordSeal, Section)
+    NEVER, Fault, GlobalRecord, HostRecord, Phase, PoolState, RecordSeal, Section)
 from xha.sealformat import (
     AGE_MS_MAX, RECORD_BYTES, SealState, is_uuid, pack_ages, unpack_ages)
 
@@ -135,16 +121,10 @@ _HOST_SUMMED = struct.Struct("<154i")   # Signed: the same modulo 2^32, and fast
 _HEAD = struct.Struct("<III")
 _SUMMED_AT = _HEAD.size
 
-_ORIGIN_AT = sealformat.FIELDS_OFFSET
-_ORIGIN_MAGIC = b"xhaorign"
-_ORIGIN = struct.Struct("<8sQ64s32sI32sI")
-_ORIGIN_CRC = struct.Struct("<I")
-_ORIGIN_BYTES = _ORIGIN.size + _ORIGIN_CRC.size
-_BLANK_ORIGIN = bytes(_ORIGIN_BYTES)
-INITIALISED_BY_BYTES, POOL_KEY_BYTES = 64, 32
-
 _HOST_SEAL = struct.Struct("<QQ32s4B")
 _HOST_SEAL_AT = sealformat.FIELDS_OFFSET
+_MARK = struct.Struct("<Q")
+_MARK_AT = 1132
 _SEEN = struct.Struct("<64Q")
 _SEEN_AT, _WORDS_AT = 1536, 2048
 
@@ -176,7 +156,7 @@ def encode_global(content: GlobalRecord) -> bytes:
         content.master.encode("ascii"), content.host_count, _GLOBAL_END))
     if content.seal is None and content.pool_key is None:
         return base.ljust(RECORD_BYTES, b"\0")
-    return sealformat.close_seal(base, _checksum_of(base), _encode_origin(content))
+    return sealformat.close_seal(base, _checksum_of(base), originformat.encode(content))
 
 
 def decode_global(data: bytes) -> GlobalRecord:
@@ -207,10 +187,12 @@ def decode_global(data: bytes) -> GlobalRecord:
         raise FormatError("pool state is {}, expected 0 to 3".format(pool_state))
     if not 1 <= host_count <= MAX_HOSTS:
         raise FormatError("number of hosts is {}, expected 1 to 64".format(host_count))
-    pool_key, seal = _decode_origin(data)
+    origin = originformat.decode(data)
     return GlobalRecord(
         generation_uuid=generation.decode("ascii"), pool_state=PoolState(pool_state),
-        master=master.decode("ascii"), host_count=host_count, pool_key=pool_key, seal=seal)
+        master=master.decode("ascii"), host_count=host_count,
+        pool_key=origin.pool_key, seal=origin.seal, key_step=origin.key_step,
+        other_key=origin.other_key)
 
 
 def encode_host(content: HostRecord) -> bytes:
@@ -330,44 +312,12 @@ def _check_base(data: bytes, signature: int, inverted: int, summed: struct.Struc
         raise FormatError("checksum is {:#010x}, expected {:#010x}".format(found[2], checksum))
 
 
-def _encode_origin(content: GlobalRecord) -> bytes:
-    key = content.pool_key
-    assert key is None or len(key) == POOL_KEY_BYTES
-    seal = content.seal or GlobalSeal(software="", initialised_by="", initialised_at_wall_s=0)
-    origin = _ORIGIN.pack(
-        _ORIGIN_MAGIC, seal.initialised_at_wall_s,
-        sealformat.pack_text(seal.initialised_by, INITIALISED_BY_BYTES),
-        sealformat.pack_text(seal.software, sealformat.SOFTWARE_BYTES),
-        key is not None, key or bytes(POOL_KEY_BYTES), 0)
-    return origin + _ORIGIN_CRC.pack(crc32c(origin))
-
-
-def _decode_origin(data: bytes) -> Tuple[Optional[bytes], Optional[GlobalSeal]]:
-    """Pool key and seal.  Judged by its own magic and CRC, whatever the rest of the seal is."""
-    origin = data[_ORIGIN_AT:_ORIGIN_AT + _ORIGIN.size]
-    found = _ORIGIN_CRC.unpack_from(data, _ORIGIN_AT + _ORIGIN.size)[0]
-    sealed = data[sealformat.SEAL_OFFSET:].startswith(sealformat.MAGIC)
-    if not origin.startswith(_ORIGIN_MAGIC):
-        if sealed and data[_ORIGIN_AT:_ORIGIN_AT + _ORIGIN_BYTES] != _BLANK_ORIGIN:
-            raise FormatError("the part with the pool key is damaged: its magic is {!r}"
-                              .format(origin[:8]))
-        return None, None
-    expected = crc32c(origin)
-    if found != expected:
-        raise FormatError("the part with the pool key is damaged: its CRC is {:#010x},"
-                          " expected {:#010x}".format(found, expected))
-    _, at_wall_s, initialised_by, software, keyed, key, _ = _ORIGIN.unpack(origin)
-    return key if keyed else None, GlobalSeal(
-        software=sealformat.unpack_text(software),
-        initialised_by=sealformat.unpack_text(initialised_by), initialised_at_wall_s=at_wall_s)
-
-
 def _encode_host_seal(seal: RecordSeal) -> bytes:
     fixed = _HOST_SEAL.pack(
         seal.incarnation, seal.written_at_wall_ms,
         sealformat.pack_text(seal.software, sealformat.SOFTWARE_BYTES), seal.fencing,
         seal.watchdog_mode, seal.sr2, seal.holding) + sealformat.pack_configuration(
-            seal.configuration)
+            seal.configuration) + _MARK.pack(seal.keys)
     return b"".join((
         fixed.ljust(_SEEN_AT - _HOST_SEAL_AT, b"\0"), _SEEN.pack(*seal.incarnations_seen),
         sealformat.pack_last_words(seal.last_words)))
@@ -382,7 +332,8 @@ def _decode_host_seal(data: bytes) -> RecordSeal:
         watchdog_mode=sealformat.watchdog_mode(mode), sr2=bool(sr2), holding=bool(holding),
         incarnations_seen=_SEEN.unpack_from(data, _SEEN_AT),
         last_words=sealformat.unpack_last_words(data, _WORDS_AT),
-        configuration=sealformat.unpack_configuration(data, _HOST_SEAL_AT + _HOST_SEAL.size))
+        configuration=sealformat.unpack_configuration(data, _HOST_SEAL_AT + _HOST_SEAL.size),
+        keys=_MARK.unpack_from(data, _MARK_AT)[0])
 
 
 def _generation_of(data: bytes) -> str:

@@ -18,6 +18,7 @@ from xha.actions import Log, Watchdog
 from xha.config import Config
 from xha.hostset import MAX_HOSTS
 from xha.node import Decoders
+from xha.poolkey import PoolKey
 from xha.published import (BLANK_RECORD, NO_MASTER, FencingMode, GlobalRecord, GlobalSeal,
                            PoolState, RecordSeal, WatchdogMode)
 from xha.simcheckers import Checkers
@@ -122,7 +123,7 @@ class Pool(Watcher):
         self.initial = GlobalRecord(
             generation_uuid=self.common.generation_uuid, pool_state=PoolState.INIT,
             master=NO_MASTER, host_count=len(self.settings),
-            pool_key=hashlib.sha256(str(seed).encode("ascii")).digest(),
+            pool_key=PoolKey(hashlib.sha256(str(seed).encode("ascii")).digest()),
             seal=GlobalSeal(software=SOFTWARE, initialised_by="", initialised_at_wall_s=EPOCH_S))
         #: A host record as it was initialised.
         self.blank = sfformat.encode_host(BLANK_RECORD._replace(seal=_BLANK_SEAL))

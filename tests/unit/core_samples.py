@@ -4,13 +4,14 @@ import functools
 
 from xha.simpool import GENERATION, QUICK, settings_of
 from xha.hostset import EMPTY, HostIndex, HostSet
+from xha.poolkey import PoolKey
 from xha.published import (
     MAX_HOSTS, NEVER, NO_MASTER, Fault, FencingMode, GlobalRecord,
     Heartbeat, HeartbeatSeal, HostRecord, Phase, PoolState, Reading, RecordSeal, Section,
     WatchdogMode)
 from xha.view import View
 
-KEY = bytes(range(32))
+KEY = PoolKey(bytes(range(32)))
 
 
 def hosts(*indexes):

@@ -6,6 +6,7 @@ import os
 import random
 
 from xha.hostset import HostSet
+from xha.poolkey import PoolKey
 from xha.published import (
     FencingMode, GlobalRecord, GlobalSeal, Heartbeat, HeartbeatSeal, HostRecord, LastWords, Phase,
     PoolState, RecordSeal, WatchdogMode)
@@ -14,7 +15,7 @@ FIXTURES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 GOLDEN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden")
 IMAGES = ("setinit", "starting", "online3", "master1", "crash2")
 TRACES = ("crash3", "cut21", "form3", "master3", "sr2")
-KEY = bytes(range(32))
+KEY = PoolKey(bytes(range(32)))
 
 WORDS = LastWords(
     code="statefile-lost", text="The State-File did not answer for 30 s.", at_wall_s=1700000001,
@@ -119,7 +120,7 @@ def random_seal(chance):
         watchdog_mode=chance.choice(list(WatchdogMode)), sr2=chance.random() < 0.5,
         holding=chance.random() < 0.5,
         incarnations_seen=tuple(chance.getrandbits(64) for _ in range(64)),
-        last_words=random_words(chance))
+        last_words=random_words(chance), keys=chance.getrandbits(64))
 
 
 def random_words(chance):

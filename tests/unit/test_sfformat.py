@@ -8,6 +8,7 @@ import pytest
 from xha import crc, sealformat, sfformat
 from xha.errors import FormatError
 from xha.hostset import HostSet
+from xha.poolkey import PoolKey
 from xha.published import (
     BLANK_RECORD, NEVER, Configuration, Fault, FencingMode, GlobalSeal, LastWords, Phase, PoolState,
     WatchdogMode)
@@ -138,7 +139,7 @@ def test_any_global_record_survives_the_round_trip(seed):
     content = samples.GLOBAL._replace(
         generation_uuid=samples.random_uuid(chance), master=samples.random_uuid(chance),
         pool_state=chance.choice(list(PoolState)), host_count=chance.randrange(1, 65),
-        pool_key=chance.choice((None, bytes(chance.randrange(256) for _ in range(32)))),
+        pool_key=chance.choice((None, PoolKey(bytes(chance.randrange(256) for _ in range(32))))),
         seal=GlobalSeal(software=samples.random_text(chance, 32),
                         initialised_by=samples.random_text(chance, 64),
                         initialised_at_wall_s=chance.getrandbits(64)))
