@@ -35,6 +35,7 @@ PATIENT_S = {
     "cancel-master": 330.0,
     "set-pool-state": 330.0,
     "set-excluded": 330.0,
+    "rotate-key": 330.0,
 }  # type: Dict[str, float]
 
 

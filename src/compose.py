@@ -10,6 +10,7 @@ from typing import List, Tuple
 
 from xha import echoes
 from xha.hostset import MAX_HOSTS
+from xha.poolkey import NOT_SAID
 from xha.published import (NEVER, TERM_IS_OVER, Heartbeat, HeartbeatSeal, HostRecord, Phase,
                            RecordSeal)
 from xha.view import View
@@ -62,7 +63,8 @@ def host_record(view: View, now_ms: int, sequence: int) -> HostRecord:
             incarnations_seen=tuple(
                 view.incarnation if peer.index == view.me else peer.incarnation
                 for peer in view.peers) + (0,) * (MAX_HOSTS - len(view.peers)),
-            last_words=view.last_words, configuration=view.configuration))
+            last_words=view.last_words, configuration=view.configuration,
+            keys=NOT_SAID if view.ring is None else view.ring.mark))
 
 
 def _age(at_ms: int, now_ms: int) -> int:

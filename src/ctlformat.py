@@ -55,6 +55,7 @@ VERBS = {
     "disarm-fencing": [(), (None,)],                        # for how long, as 5m
     "set-pool-state": [(("active", "invalid"),)],
     "set-excluded": [(("0", "1"),)],
+    "rotate-key": [()],
     "reload-host-weight": [()],
     "fault": [(("list",),), (("set", "clear"), None)],      # a point, =value
     "log-mask": [(("get",),), (("set", "reset"), None)],    # levels, with commas between

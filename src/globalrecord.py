@@ -1,4 +1,4 @@
-"""Changes of the global record: the pool state and the master.
+"""Changes of the global record: the pool state, the master and the keys.
 
 Theory of operation
 ===================
@@ -18,7 +18,7 @@ Source: spec 3, "Reading and writing in the daemon" and below; spec 12.
 
 from typing import Optional
 
-from xha import actions
+from xha.keyring import KeyRing
 from xha.published import NEVER, GlobalRecord, GlobalSeal, PoolState
 from xha.view import View
 
@@ -26,8 +26,7 @@ from xha.view import View
 class GlobalChanges:
     """The changes of the global record that this host wants and has not read back."""
 
-    __slots__ = ("_view", "_state", "_master", "_highest",
-                 "_key_missing")
+    __slots__ = ("_view", "_state", "_master", "_highest", "keys")
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -35,7 +34,8 @@ class GlobalChanges:
         # UUID that must stand in the master field, while this host holds the lock.
         self._master = ""
         self._highest = PoolState.NONE
-        self._key_missing = False
+        #: The pool's keys.
+        self.keys = KeyRing(view)
 
     @property
     def pending_state(self) -> Optional[PoolState]:
@@ -65,6 +65,7 @@ class GlobalChanges:
 
         Returns: the record to write in its place, or None when nothing is to change.
         """
+        on_disk = found.ring
         self._take(found)
         assert self._view.global_record is not None
         found = self._view.global_record
@@ -75,8 +76,11 @@ class GlobalChanges:
         # Never lower what was seen: a slow writer may have put an older state back.
         state = max(self._state or PoolState.NONE, self._highest)
         master = self._master or found.master
-        if state == found.pool_state and master == found.master:
+        ring = self.keys.to_write(on_disk)
+        if state == found.pool_state and master == found.master and ring == on_disk:
             return None
+        if ring is not None and ring != on_disk:
+            found = found.with_ring(ring)
         # A pool that xhad initialised gets a seal, and with it a CRC, but no key.
         seal = found.seal or GlobalSeal(
             software=self._view.software, initialised_by="", initialised_at_wall_s=0)
@@ -93,25 +97,7 @@ class GlobalChanges:
                 view.log("master-rewritten")
             else:
                 view.log("master-changed", uuid=found.master)
-        self._take_key(before, found)
-        key = before.pool_key if before is not None and before.pool_key else found.pool_key
-        view.global_record = found if key == found.pool_key else found._replace(pool_key=key)
-
-    def _take_key(self, before: Optional[GlobalRecord], found: GlobalRecord) -> None:
-        """A daemon that has read a key keeps it for its life; there is no downgrade."""
-        view = self._view
-        if before is None and found.pool_key is None:
-            view.log("key-absent")  # unreached: every virtual pool has a key
-        if found.pool_key is not None and not view.keyed:
-            view.keyed = True
-            view.log("key-read")
-            view.emit(actions.UsePoolKey(key=found.pool_key))
-        elif (before is not None and found.pool_key != before.pool_key
-              and view.keyed and not self._key_missing):
-            self._key_missing = True  # unreached: nobody takes the key from a virtual pool
-            view.log("key-unreadable", reason=(
-                "it is gone from the global record" if found.pool_key is None
-                else "the global record holds another one"))
+        view.global_record = self.keys.read(found)
 
 
 class Invalidation:

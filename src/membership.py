@@ -44,8 +44,7 @@ from xha.globalrecord import GlobalChanges, Invalidation
 from xha.hostset import HostIndex
 from xha.masterlock import MasterLock
 from xha.meter import Meter
-from xha.published import (NEVER, Fault, GlobalRecord, Phase, PoolState, Reading,
-                           WatchdogMode)
+from xha.published import NEVER, Fault, GlobalRecord, Phase, PoolState, Reading, WatchdogMode
 from xha.repair import Repair
 from xha.requests import Requests
 from xha.rest import Rest
@@ -100,9 +99,7 @@ class Membership:
             first_reading=self._first_reading, good_reading=self._good_reading,
             born_at_ms=now_ms, wall_s=wall_s, offset_ms=offset_ms)
         self._invalidation = None  # type: Optional[Invalidation]
-        self._lock_due = False
-        self._summoned = False
-        self._in_vain = False
+        self._lock_due = self._summoned = self._in_vain = False
         # The event changed what the rooms decide from.
         self._news = True
         self._rest = Rest(view)
@@ -132,6 +129,8 @@ class Membership:
                 now_ms, event.ticket, event.pool_state),
             events.ExcludedRequested: lambda now_ms, event: self._requests.set_excluded(
                 now_ms, event.ticket, event.excluded),
+            events.KeyChangeRequested: lambda now_ms, event: self._requests.change_key(
+                now_ms, event.ticket, event.key),
             events.ClientGone: self._client_gone,
             events.StopRequested: self._stop,
             events.WeightChanged: self._weight_changed,

@@ -1,4 +1,4 @@
-"""Requests of clients that change the State-File: pool state and exclusion.
+"""Requests of clients that change the State-File: pool state, exclusion and the pool key.
 
 A request is answered when a *reading* shows what was asked for, not when it
 was written: a write can be overwritten (spec 3).  What cannot be shown in
@@ -9,10 +9,11 @@ Source: spec 6, "The scripts xapi calls"; spec 3 and 5, pool state.
 
 from typing import List, NamedTuple, Union
 
-from xha import actions, timing
+from xha import actions, keyring, timing
 from xha.errors import ExitCode
 from xha.fencing import Fencing
 from xha.globalrecord import GlobalChanges
+from xha.poolkey import SETTLED, PoolKey, Ring
 from xha.published import PoolState
 from xha.records import record
 from xha.view import View
@@ -28,8 +29,8 @@ class Waiting(NamedTuple):
     """A request that is not answered yet."""
 
     ticket: int
-    # What a reading must show: a pool state, or the excluded flag.
-    wanted: Union[PoolState, bool]
+    # What a reading must show: a pool state, the excluded flag, or this step of the keys.
+    wanted: Union[PoolState, bool, Ring]
     deadline_ms: int
 
 
@@ -69,6 +70,30 @@ class Requests:
         self.exclude(excluded)
         self._wait(now_ms, ticket, excluded)
 
+    def change_key(self, now_ms: int, ticket: int, key: PoolKey) -> None:
+        """A client asks for a new pool key, or for the change that is under way."""
+        view = self._view
+        if not view.online:
+            self._answer(ticket, ExitCode.NOT_ONLINE, "this host is not online")
+        elif view.pool_state is not PoolState.ACTIVE:
+            self._answer(ticket, ExitCode.INVALID_POOL_STATE, "the pool state is {}, not active"
+                         .format(view.pool_state.name.lower()))
+        elif view.ring is None:
+            self._answer(ticket, ExitCode.INVALID_POOL_STATE, "the pool has no key to change: xhad "
+                         "initialised it; disable and enable HA, and it gets one")
+        elif not view.statefile_access:
+            self._answer(ticket, ExitCode.STATEFILE_INACCESSIBLE,
+                         "this host has no access to the State-File")
+        elif keyring.unable(view):
+            self._answer(ticket, ExitCode.INVALID_POOL_STATE, "hosts {} run a version that cannot "
+                         "change its key; nothing was begun".format(
+                             ", ".join(str(host) for host in keyring.unable(view))))
+        elif view.ring.stage != SETTLED:
+            self._answer(ticket, ExitCode.SUCCESS,
+                         "the key is being changed already: nothing new was begun")
+        else:
+            self._wait(now_ms, ticket, self._changes.keys.begin(key))
+
     def exclude(self, excluded: bool) -> None:
         """Change the flag that the next write carries."""
         view = self._view
@@ -85,7 +110,9 @@ class Requests:
         own = view.peers[view.me].record
         invalidated = False
         for waiting in list(self._waiting):
-            if isinstance(waiting.wanted, PoolState):
+            if isinstance(waiting.wanted, Ring):
+                shown = view.ring is not None and view.ring.step >= waiting.wanted.step
+            elif isinstance(waiting.wanted, PoolState):
                 shown = not view.global_corrupted and view.pool_state >= waiting.wanted
             else:
                 shown = own is not None and own.excluded is waiting.wanted
@@ -123,7 +150,7 @@ class Requests:
         self._waiting = [waiting for waiting in self._waiting
                          if waiting.ticket != ticket or waiting.wanted is True]
 
-    def _wait(self, now_ms: int, ticket: int, wanted: Union[PoolState, bool]) -> None:
+    def _wait(self, now_ms: int, ticket: int, wanted: Union[PoolState, bool, Ring]) -> None:
         self._waiting.append(Waiting(
             ticket=ticket, wanted=wanted,
             deadline_ms=now_ms + timing.election_bound_ms(self._view.common)))

@@ -17,6 +17,7 @@ from xha.faultpoints import FaultPoints
 from xha.health import Health
 from xha.node import Node
 from xha.observer import Observer
+from xha.poolkey import KEY_BYTES, PoolKey
 from xha.published import NEVER, PoolState
 from xha.syslogger import Syslogger
 
@@ -25,7 +26,7 @@ REQUESTS_PER_TURN = 8
 
 #: Verbs that the core answers, now or later.
 _WAIT_FOR_CORE = ("propose-master", "cancel-master", "disarm-fencing", "set-pool-state",
-                  "set-excluded")
+                  "set-excluded", "rotate-key")
 
 
 class Service:
@@ -99,6 +100,8 @@ class Service:
                 ticket=request.ticket, pool_state=PoolState[request.arguments[0].upper()])),
             "set-excluded": lambda request: self._node.step(events.ExcludedRequested(
                 ticket=request.ticket, excluded=request.arguments[0] == "1")),
+            "rotate-key": lambda request: self._node.step(events.KeyChangeRequested(
+                ticket=request.ticket, key=PoolKey(os.urandom(KEY_BYTES)))),
             "reload-host-weight": self._reload_weight,
             "fault": self._fault,
             "log-mask": self._log_mask,

@@ -20,6 +20,7 @@ from typing import Any, FrozenSet, List, Optional
 
 from xha import actions, config
 from xha.hostset import EMPTY, HostIndex, HostSet
+from xha.poolkey import Ring
 from xha.published import (NEVER, NO_MASTER, FencingMode, GlobalRecord, Heartbeat, HostRecord,
                            LastWords, Phase, PoolState, WatchdogMode)
 
@@ -105,7 +106,7 @@ class View:
     __slots__ = (
         "common", "me", "everyone", "peers", "out", "wake_at_ms", "software", "watchdog_mode",
         "configuration",
-        "incarnation", "keyed", "phase", "waiting_for", "liveset", "proposed",
+        "incarnation", "keyed", "ring", "phase", "waiting_for", "liveset", "proposed",
         "heartbeat_domain", "statefile_domain", "joining", "join_blocked", "frozen",
         "fence_request",
         "fence_until_silent", "sr2", "sr2_ended_at_ms", "sr2_seen_at_ms", "fencing",
@@ -133,6 +134,8 @@ class View:
         # Set by the first good reading; 0 before.
         self.incarnation = 0
         self.keyed = False
+        # The pool's keys that this host goes by.  Writer: keyring.
+        self.ring = None  # type: Optional[Ring]
         self.phase = Phase.STARTING
         self.waiting_for = "the first reading of the State-File"
         self.liveset = EMPTY

@@ -168,7 +168,7 @@ def test_the_pool_key_is_used_from_the_first_reading_on():
     core = Core().step()
     core.now_ms += 4
     core.step(events.StateFileRead(reading=core.found()))
-    assert of_kind(core.done, actions.UsePoolKey) == [actions.UsePoolKey(key=KEY)]
+    assert of_kind(core.done, actions.UsePoolKey) == [actions.UsePoolKey(key=KEY, also=None)]
     assert core.view.keyed
 
 
