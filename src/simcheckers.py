@@ -26,6 +26,7 @@ from xha.published import NEVER, FencingMode, Phase, PoolState
 from xha.simdeaths import Deaths
 from xha.simhost import Host
 from xha.simjoining import Joining
+from xha.simkeys import Keys
 from xha.simknowing import Knowing
 from xha.view import View
 
@@ -92,8 +93,13 @@ class Checkers:
         #: Who has ended, and ought not to have.
         self.deaths = Deaths(hosts, common, now_ms, self._accuse)
         self._knowing = Knowing(self._accuse)
+        self._keys = Keys(hosts, self._accuse)
         #: Who comes in, and by whose word.
         self.joining = Joining(hosts, common, now_ms, self._accuse)
+
+    def _look_at_ours(self, host: Host) -> None:
+        self._knowing.look(host)
+        self._keys.look(host)
 
     def check(self, host: Host) -> None:
         """Raise Breach if what ``host`` believes now breaks an invariant.
@@ -101,7 +107,7 @@ class Checkers:
         Only armed hosts count: a disarmed host promises nothing, and drops nobody.
         """
         view = host.view
-        (self.deaths.look_at_xhad if host.runs_xhad else self._knowing.look)(host)
+        (self.deaths.look_at_xhad if host.runs_xhad else self._look_at_ours)(host)
         if view is not None and host.guarded and host.up and not (
                 host.timers.frozen or self._apart_ms):
             looked_at = (view, view.phase, view.fencing, view.liveset, view.holding)

@@ -5,9 +5,11 @@ more by it is noted as touched, for the checkers: of the rest nobody may be rese
 """
 
 import abc
+import hashlib
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from xha import events, simrecovery
+from xha.poolkey import PoolKey
 from xha.published import PoolState
 from xha.simdisk import WELL
 from xha.simhost import Host
@@ -255,6 +257,17 @@ class Deeds(abc.ABC):
             self._touch([host.index])
             host.ask(lambda ticket: events.DisarmRequested(
                 ticket=ticket, term_ms=1000 * int(seconds)), "disarm-fencing")
+
+    def change_key(self, text: str) -> None:
+        """a asks rotate-key: for a new pool key, which takes the place of the old in three steps"""
+        for host in self._some(text):
+            if host.runs_xhad:
+                self.pool.tell(host, "answered", "rotate-key: xhad cannot")
+                continue
+            key = PoolKey(hashlib.sha256("key {}/{}/{}".format(
+                self.pool.seed, host.index, self.pool.now_ms).encode("ascii")).digest())
+            host.ask(lambda ticket, key=key: events.KeyChangeRequested(  # type: ignore[misc]
+                ticket=ticket, key=key), "rotate-key")
 
     def disable(self, text: str) -> None:
         """disable HA on a[ only]: what xapi does in an emergency: disarm, then stop the daemon"""

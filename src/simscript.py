@@ -214,6 +214,7 @@ _COMMANDS = [
     (r"old heartbeats of " + _HOSTS + " arrive again", Director.replay),
     (r"wall clock of " + _HOSTS + r" jumps by (-?\d{1,9}(?:\.\d+)?) s", Director.jump),
     (r"toolstack of " + _HOSTS + " (fails|recovers)", Director.toolstack),
+    (_HOSTS + " asks? rotate-key", Director.change_key),
     (_HOSTS + " asks? (" + "|".join(sorted(REQUESTS)) + ")", Director.ask),
     (_SECONDS + r" s pass", Director.wait),
     (r"everything heals", Director.heal_all),
