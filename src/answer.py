@@ -17,7 +17,7 @@ from xha.errors import FormatError
 from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import NEVER, NO_MASTER, FencingMode, Phase, PoolState
 from xha.report import JSON_VERSION
-from xha.snapshot import Approach, HostView, Latency, Margin, Snapshot
+from xha.snapshot import Approach, HostView, KeyView, Latency, Margin, Snapshot
 
 
 def read(text: str) -> Snapshot:
@@ -80,7 +80,8 @@ def _snapshot(told: Dict[str, Any]) -> Snapshot:
         # A daemon that is older than these says nothing of them.
         margins=tuple(_margin(margin) for margin in told.get("margins", ())),
         near_misses=tuple(sorted(
-            (str(path), int(count)) for path, count in told.get("near_misses", {}).items())))
+            (str(path), int(count)) for path, count in told.get("near_misses", {}).items())),
+        pool_key=_keys(told.get("pool_key")))
 
 
 def _host(told: Dict[str, Any]) -> HostView:
@@ -122,6 +123,13 @@ def _approach(told: Optional[Dict[str, Any]]) -> Optional[Approach]:
 
 def _latency(told: Dict[str, Optional[int]]) -> Latency:
     return Latency(last_ms=_age(told["last"]), max_ms=_age(told["max"]), min_ms=_age(told["min"]))
+
+
+def _keys(told: Optional[Dict[str, Any]]) -> Optional[KeyView]:
+    return None if told is None else KeyView(
+        fingerprint=str(told["fingerprint"]), other=str(told["other"] or ""),
+        stage=str(told["stage"]), changes=int(told["changes"]),
+        waits_for=HostSet(told["waits_for"]))
 
 
 def _age(told: Optional[int]) -> int:

@@ -185,13 +185,17 @@ def _reload_host_weight(arguments: Arguments) -> int:
 
 
 def _write_statefile(arguments: Arguments) -> int:
+    if arguments["rotate-key"]:
+        from xha import keychange
+        return keychange.run(arguments)
     verbs = ("init", "active", "invalid", "exclude", "include")
     return _write_offline(next(verb for verb in verbs if arguments[verb]), arguments)
 
 
 def _write_offline(verb: str, arguments: Arguments) -> int:
     """Change the State-File from here; never beside a daemon, whose record it is."""
-    from xha import configfile, sfadmin
+    from xha import configfile, secrecy, sfadmin
+    secrecy.keep()
     paths = paths_of(arguments)
     refuse_beside_daemon(paths)
     cli.say("", sfadmin.write_statefile(verb, configfile.load(arguments["--config"]), paths))
@@ -200,7 +204,8 @@ def _write_offline(verb: str, arguments: Arguments) -> int:
 
 def _dump(arguments: Arguments, form: str) -> int:
     """Show a State-File: the named one, or that of the configuration."""
-    from xha import configfile, sfadmin
+    from xha import configfile, secrecy, sfadmin
+    secrecy.keep()
     if arguments.get("--diff"):
         cli.say(sfadmin.diff(arguments["BEFORE"], arguments["AFTER"]), "")
         return ExitCode.SUCCESS

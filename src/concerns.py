@@ -354,6 +354,12 @@ def _software(snapshot: Snapshot) -> Iterator[Concern]:
     if not snapshot.keyed and snapshot.pool_state_known:
         yield notice("heartbeats-unauthenticated", "Heartbeats are not authenticated: the "
                      "State-File has no pool key.")
+    keys = snapshot.pool_key
+    if keys is not None and keys.other:
+        yield notice("key-changes", "The pool key is being changed ({}): heartbeats are sent with "
+                     "{}, and {} is accepted too.{}".format(
+                         keys.stage, keys.fingerprint, keys.other, " It waits for {}.".format(
+                             named(list(keys.waits_for)).lower()) if keys.waits_for else ""))
     versions = sorted({host.software for host in snapshot.hosts
                        if host.live and host.software})
     if len(versions) > 1:

@@ -24,7 +24,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from xha import bounded, cli, configfile, daemonlock, daemonview, findings, folding, judgedisk
 from xha import judgehost, judgenetwork, judgepool, latencies, lookdisk, lookhost, looknetwork
-from xha import timing
+from xha import secrecy, timing
 from xha.config import Config
 from xha.daemonview import Asked
 from xha.errors import ExitCode, XhaError
@@ -51,6 +51,7 @@ def run(arguments: Dict[str, Any]) -> int:
     if form not in ("text", "json"):
         raise XhaError(ExitCode.INVALID_PARAMETER,
                        "--format={}: expected text or json".format(form))
+    secrecy.keep()      # The State-File is read.
     paths = Paths(arguments["--run-dir"] or "")
     settings, found = _configuration(arguments["--config"])
     found += _examine(settings, paths, for_s, bool(arguments["--pool"]), form == "text")

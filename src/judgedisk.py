@@ -11,6 +11,7 @@ from xha.config import Config, display_uuid
 from xha.errors import ExitCode
 from xha.findings import Finding, failure, ok, unknown, warning
 from xha.latencies import seconds
+from xha.poolkey import fingerprint
 from xha.published import Fault, GlobalRecord, HostRecord, PoolState, Section
 from xha.records import record
 from xha.sealformat import SealState
@@ -179,7 +180,8 @@ def _judge_global(settings: Config, section: Union[bytes, str], daemon_pid: int)
                        "{}".format(content.host_count, len(settings.common.hosts)),
                        "let xapi enable HA anew, so that all hosts have one configuration")
     return ok(check, "pool state {}, of this generation, {}".format(
-        content.pool_state.name.lower(), "with a key for heartbeats" if content.pool_key
+        content.pool_state.name.lower(), "with key {} for heartbeats".format(
+            fingerprint(content.pool_key)) if content.pool_key
         else "without a key: heartbeats are not authenticated (xhad initialised it)"))
 
 

@@ -9,14 +9,14 @@ findings out.  Source: spec 9, doctor.
 
 from typing import Dict, List, Optional, Tuple
 
-from xha import config, timing
+from xha import config, judgekey, sfformat, timing
 from xha.config import Config
 from xha.errors import ExitCode
 from xha.findings import Finding, failure, ok, unknown, warning
 from xha.judgedisk import DiskFacts, Look, host_of
 from xha.latencies import seconds
-from xha.published import (NEVER, PUBLISHED_TIMES, Configuration, FencingMode, HostRecord,
-                           WatchdogMode)
+from xha.published import (NEVER, PUBLISHED_TIMES, Configuration, FencingMode, GlobalRecord,
+                           HostRecord, WatchdogMode)
 from xha.snapshot import HostView, Snapshot
 
 #: Wall clocks this much apart make logs of two hosts hard to compare, ms.
@@ -98,7 +98,21 @@ def judge_pool(settings: Config, facts: DiskFacts, told: Optional[Snapshot]) -> 
                              _told(told, index), last.at_wall_ms - first.at_wall_ms,
                              max(facts.readings_us or (0,)) // 1000)
     found += _judge_software(settings, first, last)
-    return found + _judge_configurations(settings, first, last)
+    return found + _judge_configurations(settings, first, last) + _judge_keys(settings, first, last)
+
+
+def _judge_keys(settings: Config, first: Look, last: Look) -> List[Finding]:
+    """Which keys the pool goes by; of those who write now, who does not."""
+    section = last.sections[0]
+    content = None if isinstance(section, str) else sfformat.section_of_global(section).content
+    if not isinstance(content, GlobalRecord):
+        return []
+    writing = {}
+    for index in range(len(settings.common.hosts)):
+        before, now = _records(index, first, last)
+        if now is not None and before is not None and before.sequence != now.sequence:
+            writing[index] = now
+    return judgekey.judge(content, writing)
 
 
 def _judge_configurations(settings: Config, first: Look, last: Look) -> List[Finding]:

@@ -29,6 +29,7 @@ import sys
 import threading
 from typing import Sequence, Tuple
 
+from xha import secrecy
 from xha.actions import Log, log
 from xha.errors import ExitCode, XhaError
 
@@ -139,7 +140,10 @@ def _same_file(lock: int, path: str) -> bool:
 
 
 def settle(name: str = PROCESS_NAME) -> None:
-    """What needs no privilege: process group, name, file modes, memory.  Before any thread."""
+    """What needs no privilege: process group, name, file modes, memory, no core.
+
+    Before any thread.
+    """
     try:
         os.setpgid(0, 0)
     except OSError:
@@ -154,6 +158,8 @@ def settle(name: str = PROCESS_NAME) -> None:
             comm.write(name.encode("ascii"))
     except OSError:
         pass  # No /proc: nobody looks for the name either.
+    # Last: who may not be looked into may not even name itself, where it is not root.
+    secrecy.keep()
 
 
 def spare_memory() -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from xha.config import display_uuid
 from xha.hostset import HostSet
 from xha.published import NO_MASTER
-from xha.snapshot import Approach, HostView, Latency, Margin, Snapshot
+from xha.snapshot import Approach, HostView, KeyView, Latency, Margin, Snapshot
 
 #: Version of the JSON; grows when a name changes its meaning or goes, not when one is added.
 JSON_VERSION = 1
@@ -189,7 +189,14 @@ def _json_pool(snapshot: Snapshot) -> List[Tuple[str, Any]]:
             "statefile_watchdog": snapshot.statefile_watchdog_timeout_ms}),
         ("warnings", {name.lower(): value for name, value in warnings(snapshot)}),
         ("datagrams_refused", dict(snapshot.datagrams_refused)),
-        ("near_misses", dict(snapshot.near_misses))]
+        ("near_misses", dict(snapshot.near_misses)),
+        ("pool_key", _json_key(snapshot.pool_key))]
+
+
+def _json_key(keys: Optional[KeyView]) -> Optional[Dict[str, Any]]:
+    return None if keys is None else {
+        "fingerprint": keys.fingerprint, "other": keys.other or None, "stage": keys.stage,
+        "changes": keys.changes, "waits_for": list(keys.waits_for)}
 
 
 def _json_host(host: HostView) -> Dict[str, Any]:

@@ -13,7 +13,8 @@ that is shown, in order.  Of each section ``state`` is one of ``sealed``,
 ``unreadable``; of the last three ``error`` says more and nothing else follows.
 
 global: ``checksum``, ``generation_uuid``, ``pool_state``, ``master`` (null:
-none), ``host_count``, ``pool_key_fingerprint`` (null: no key), ``origin``
+none), ``host_count``, ``pool_key_fingerprint``, ``pool_key_changes``,
+``pool_key_stage``, ``other_key_fingerprint``, ``pool_key_mark`` (``judgekey``), ``origin``
 (null, or ``initialised_by``, ``initialised_at``, ``software``).
 
 hosts: ``index`` of the section, ``checksum``, ``sequence``, ``host_index``,
@@ -23,7 +24,7 @@ hosts: ``index`` of the section, ``checksum``, ``sequence``, ``host_index``,
 indexes, ``lock_request``, ``since_heartbeat_ms`` and ``since_statefile_ms`` (64
 ages, -1 never), ``since_xapi_restart_ms``, and ``seal`` (null, or
 ``incarnation``, ``software``, ``written_at``, ``fencing``, ``watchdog_mode``,
-``sr2``, ``holding``, ``incarnations_seen``, ``last_words``: null, or ``code``,
+``sr2``, ``holding``, ``incarnations_seen``, ``pool_key_mark``, ``last_words``: null, or ``code``,
 ``text``, ``at``, ``incarnation``, ``liveset``, ``heartbeat_domain``,
 ``statefile_domain``; ``configuration``: null, or ``fingerprint`` and
 ``times_ms``: ``t1``, ``T1``, ``t2``, ``T2``, ``Wh``, ``Ws``, ``Tboot`` and ``Tenable``).
@@ -31,12 +32,11 @@ ages, -1 never), ``since_xapi_restart_ms``, and ``seal`` (null, or
 Times are UTC, ISO 8601.  UUIDs have dashes.  Source: spec 9, dump-statefile.
 """
 
-import hashlib
 import json
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-from xha import sfformat
+from xha import judgekey, sfformat
 from xha.config import Config, display_uuid
 from xha.hostset import MAX_HOSTS, HostSet
 from xha.published import (
@@ -140,18 +140,16 @@ def _describe_global(section: Union[bytes, str]) -> Dict[str, Any]:
     content = judged.content
     if not isinstance(content, GlobalRecord):
         return _describe_bad(judged)
-    key = content.pool_key
     seal = content.seal
-    return {
+    return dict(judgekey.described(content), **{
         "state": _STATES[sfformat.seal_state(section)], "checksum": _checksum(section),
         "generation_uuid": display_uuid(content.generation_uuid),
         "pool_state": content.pool_state.name.lower(),
         "master": None if content.master == NO_MASTER else display_uuid(content.master),
         "host_count": content.host_count,
-        "pool_key_fingerprint": None if key is None else hashlib.sha256(key).hexdigest()[:16],
         "origin": None if seal is None else {
             "initialised_by": seal.initialised_by, "software": seal.software,
-            "initialised_at": _moment(seal.initialised_at_wall_s)}}
+            "initialised_at": _moment(seal.initialised_at_wall_s)}})
 
 
 def _describe_host(index: int, section: Union[bytes, str]) -> Dict[str, Any]:
@@ -189,6 +187,7 @@ def _describe_seal(content: HostRecord) -> Optional[Dict[str, Any]]:
         "sr2": seal.sr2, "holding": seal.holding,
         "incarnations_seen": list(seal.incarnations_seen),
         "last_words": _describe_words(seal.last_words),
+        "pool_key_mark": judgekey.marked(seal.keys),
         "configuration": None if told is None else {
             "fingerprint": "{:016x}".format(told.fingerprint),
             "times_ms": dict(zip(PUBLISHED_TIMES, told.times_ms))}}
@@ -246,9 +245,7 @@ def _text_global(found: Dict[str, Any], config: Optional[Config]) -> List[str]:
     rows = [
         ("pool state", found["pool_state"]), ("generation", generation),
         ("master", master or "none"), ("hosts", found["host_count"]),
-        ("pool key", "none: heartbeats are not authenticated"
-         if found["pool_key_fingerprint"] is None
-         else "fingerprint " + found["pool_key_fingerprint"]),
+        ("pool key", judgekey.in_words(found)),
         ("initialised", "{} by {} with {}".format(
             origin.get("initialised_at") or "?", origin.get("initialised_by") or "?",
             origin.get("software") or "?") if origin else "not by xha, or not known"),
@@ -291,6 +288,7 @@ def _seal_rows(seal: Optional[Dict[str, Any]], width: int) -> List[Tuple[str, An
         ("written", seal["written_at"] or "?"), ("fencing", seal["fencing"]),
         ("watchdog mode", seal["watchdog_mode"]), ("survival rule 2", _yes(seal["sr2"])),
         ("holds the lock", _yes(seal["holding"])),
+        ("pool keys", "mark {}".format(seal["pool_key_mark"] or "none")),
         ("incarnations seen", ", ".join(
             "{}: {}".format(index, number)
             for index, number in enumerate(seal["incarnations_seen"]) if number) or "none")]

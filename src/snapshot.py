@@ -88,6 +88,20 @@ class HostView(NamedTuple):
 
 
 @record
+class KeyView(NamedTuple):
+    """The pool's keys; never a key, but fingerprints."""
+
+    fingerprint: str
+    # Of the one that is accepted too, while the key is changed; else "".
+    other: str
+    # One of ``poolkey.STAGES``; and how often the key was changed before.
+    stage: str
+    changes: int
+    # Who has not shown yet that it goes by these keys.
+    waits_for: HostSet
+
+
+@record
 class Snapshot(NamedTuple):
     """This host and its pool at one instant."""
 
@@ -135,3 +149,5 @@ class Snapshot(NamedTuple):
     # Own paths first; only where programs ask (JSON).  And (path, near misses since the start).
     margins: Tuple[Margin, ...]
     near_misses: Tuple[Tuple[str, int], ...]
+    # None: the pool has no key, or an older daemon that does not say.
+    pool_key: Optional[KeyView] = None

@@ -24,8 +24,8 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import xha
-from xha import (concerns, configfile, daemonlock, daemonview, picture, report, screen, sfadmin,
-                 sfdump, statusdown, statuspicture, timerrecord)
+from xha import (concerns, configfile, daemonlock, daemonview, picture, report, screen, secrecy,
+                 sfadmin, sfdump, statusdown, statuspicture, timerrecord)
 from xha.concerns import Concern
 from xha.errors import ExitCode, XhaError
 from xha.paths import Paths
@@ -177,6 +177,7 @@ def run(arguments: Dict[str, Any]) -> int:
     if form not in ("text", "json"):
         raise XhaError(ExitCode.INVALID_PARAMETER,
                        "--format={}: expected text or json".format(form))
+    secrecy.keep()      # The State-File is read.
     paths = Paths(arguments["--run-dir"] or "")
     colour = not (arguments["--no-colour"] or arguments["--no-color"])
     output = Output(colour)

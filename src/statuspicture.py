@@ -148,7 +148,9 @@ def _head(snapshot: Snapshot, build: str, width: int) -> List[Line]:
         ("", "liveset " + group(snapshot.current_liveset, count)),
         ("yellow", "proposed {}".format(group(snapshot.proposed_liveset, count))
          if snapshot.proposed_liveset != snapshot.current_liveset else ""),
-        ("red bold", "SURVIVAL RULE 2" if snapshot.sr2 else "")], width)
+        ("red bold", "SURVIVAL RULE 2" if snapshot.sr2 else ""),
+        ("dim", "key " + printable(snapshot.pool_key.fingerprint)
+         if snapshot.pool_key is not None else "")], width)
     lines += labelled("Latency", [
         ("dim", "{} {}".format(name, _latency(latency)))
         for name, latency in (("heartbeat", snapshot.heartbeat_latency),

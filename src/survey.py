@@ -6,7 +6,7 @@ spec 6, below "ha_query_liveset".
 
 from typing import Dict, Optional, Tuple
 
-from xha import config
+from xha import config, keyring
 from xha.hostset import EMPTY
 from xha.lifesigns import is_disarmed
 from xha.meter import Meter
@@ -44,7 +44,7 @@ def survey(view: View, now_ms: int, statefile: Meter, heartbeat: Meter,
         statefile_watchdog_timeout_ms=common.statefile_watchdog_timeout_ms,
         bond_error=False, datagrams_refused=tuple(sorted(refused.items())),
         hosts=tuple(_host(view, peer, now_ms) for peer in view.peers), margins=(),
-        near_misses=())
+        near_misses=(), pool_key=keyring.told(view))
 
 
 def _host(view: View, peer: Peer, now_ms: int) -> HostView:

@@ -6,7 +6,7 @@ help and grammar cannot differ.
 
 from typing import Any, Dict, List
 
-from xha import holdhelp, installhelp, lookers
+from xha import holdhelp, installhelp, keychange, lookers
 from xha.errors import ExitCode, XhaError
 from xha.oldnames import SAME_AS, TEXTS
 
@@ -55,7 +55,7 @@ GROUPS = [
         ("uninstall", "put back what was there"),
     ]),
     ("Repair and try", [
-        ("write-statefile", "init, active, invalid, exclude, include: without a daemon"),
+        ("write-statefile", "init, active, invalid, exclude, include, rotate-key"),
         ("cleanup-watchdog", "stop the timers that a dead daemon left"),
         ("log-mask", "which levels of messages the daemon logs"),
         ("fault", "switch fault points of a daemon that was started for them"),
@@ -211,13 +211,6 @@ Options:
   --enable-faults          let `fault` set fault points; implied by any FAULT
   --report-fd=NUMBER       descriptor that gets the reason of a failed start [default: -1];
                            without it standard error gets that, and what the log cannot take""",
-    "write-statefile": """Change the State-File without a daemon.
-
-Usage: xha.pyz write-statefile (init | active | invalid | exclude | include) [options]
-
-Refused with 15 while a daemon of this host runs.  init destroys what the State-File holds.
-
-Options:""",
     "dump-statefile": """Show every field of a State-File; never writes.
 
 Usage: xha.pyz dump-statefile [options] [PATH]
@@ -319,6 +312,7 @@ Options:
 _TEXTS.update(TEXTS)
 _TEXTS.update(lookers.TEXTS)
 _TEXTS.update(holdhelp.TEXTS)
+_TEXTS.update(keychange.TEXTS)
 
 #: The command that needs no daemon of this host, and so none of the common options.
 _SANDBOX = """A pool of real daemons on this one machine, to look at and to break.

@@ -278,6 +278,7 @@ QUESTIONS = [
      "the original's"),
     (["calldaemon", "privatelog"],              ("log-file", "get"),             "to look"),
     (["calldaemon", "privatelog", "off"],       ("log-file", "off"),             "the original's"),
+    (["write-statefile", "rotate-key"],         ("rotate-key",),                 ""),
     (["hold"],                                  ("hold", "list"),                "to look"),
     (["hold", "xapi", "5m"],                    ("hold", "xapi", "5m"),          ""),
     (["hold", "xapi", "--end"],                 ("hold", "xapi", "end"),         "before its time"),
@@ -318,6 +319,7 @@ def test_a_run_directory_on_the_command_line_wins(xha, monkeypatch):
                                    ["calldaemon", "pid"], ["host-state"], ["cancel-master"],
                                    ["log-mask"], ["log-mask", "set", "debug"],
                                    ["hold"], ["hold", "xapi", "5m"],
+                                   ["write-statefile", "rotate-key"],
                                    ["calldaemon", "privatelog", "off"]])
 def test_without_a_daemon_it_is_14_in_one_line(xha, words):
     code, out, err = xha(*words)

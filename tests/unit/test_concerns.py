@@ -10,7 +10,7 @@ from xha import concerns, report
 from xha.concerns import CRITICAL, NOTICE, WARNING
 from xha.hostset import EMPTY, HostSet
 from xha.published import FencingMode, Phase, PoolState
-from xha.snapshot import Latency
+from xha.snapshot import KeyView, Latency
 
 DOCUMENTED = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))), "docs", "status.md")
@@ -109,6 +109,10 @@ TABLE = [
      "xapi of host 2 is not checked for 5m more"),
     (pool({2: dict(xapi_error="no good")}), WARNING, "xapi-error", "host 2 reports an error: no"),
     (pool({2: dict(sealed=False, software="")}), NOTICE, "hosts-unsealed", "Host 2 does not seal"),
+    (pool(pool_key=KeyView(fingerprint="a" * 16, other="b" * 16, stage="announced", changes=0,
+                           waits_for=HostSet([1, 2]))),
+     NOTICE, "key-changes", "(announced): heartbeats are sent with aaaaaaaaaaaaaaaa, and "
+     "bbbbbbbbbbbbbbbb is accepted too. It waits for hosts 1 and 2."),
     (pool(keyed=False), NOTICE, "heartbeats-unauthenticated", "no pool key"),
     (pool({2: dict(software="xha 1.1.0")}), NOTICE, "versions-differ", "xha 1.0.0, xha 1.1.0"),
     (pool(margins=margins(statefile_write=dict(hour=approach(4100, "write", 3100)))), NOTICE,

@@ -9,8 +9,10 @@ from report_samples import host_view, slow_night, snapshot, uuid_of
 
 from xha import report
 from xha.hostset import EMPTY, HostSet
-from xha.snapshot import Latency
+from xha.snapshot import KeyView, Latency
 
+CHANGING = KeyView(fingerprint="a" * 16, other="b" * 16, stage="announced", changes=2,
+                   waits_for=HostSet([1]))
 FIXTURES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fixtures")
 # The original's documents
 
@@ -233,10 +235,10 @@ def test_without_a_master_or_a_known_state_the_json_says_null():
 
 
 def test_every_name_in_the_json_is_documented_and_no_other():
-    told = json.loads(report.as_json(snapshot(margins=slow_night())))
+    told = json.loads(report.as_json(snapshot(margins=slow_night(), pool_key=CHANGING)))
     given = set(told["margins"][0]) | set(told["margins"][0]["hour"])
     given |= set(told) | set(told["hosts"][0]) | set(told["timeouts_ms"]) | set(told["warnings"])
-    given |= set(told["xapi_latency_ms"])
+    given |= set(told["xapi_latency_ms"]) | set(told["pool_key"])
     with open(DOCUMENTED) as file:
         rows = [line.split("|")[1].strip() for line in file if line.startswith("| `")]
     assert {row.strip("`") for row in rows} == given

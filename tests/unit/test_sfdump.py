@@ -5,9 +5,12 @@ import json
 import format_samples as samples
 import pytest
 
-from xha import config, sfdump, sfformat
+from xha import config, judgekey, sfdump, sfformat
+from xha.poolkey import Ring
 from xha.published import BLANK_RECORD, Configuration
 from xha.sfdump import Image
+
+MARK = judgekey.marked(Ring(step=0, key=samples.KEY, also=None).mark)
 
 
 def image_of(sections, path="image"):
@@ -82,7 +85,9 @@ def test_json_names_every_field():
         "state": "sealed", "checksum": "0x41a02bc6", "pool_state": "active", "host_count": 3,
         "generation_uuid": "0f0f0f0f-aaaa-4bbb-8ccc-00000000d00d",
         "master": "10000001-1111-4222-8333-000000000001",
-        "pool_key_fingerprint": "630dcd2966c43366",
+        "pool_key_fingerprint": "630dcd2966c43366", "pool_key_changes": 0,
+        "pool_key_stage": "settled", "other_key_fingerprint": None,
+        "pool_key_mark": MARK,
         "origin": {"initialised_by": "10000000-1111-4222-8333-000000000000",
                    "initialised_at": "2023-11-14T22:13:20Z", "software": "xha 1.0.0"}}
     assert [host["state"] for host in found["hosts"]] == ["unsealed", "rewritten", "sealed"]
@@ -103,6 +108,7 @@ def test_json_names_every_field():
             "code": "statefile-lost", "text": "The State-File did not answer for 30 s.",
             "at": "2023-11-14T22:13:21Z", "incarnation": 1700000000, "liveset": [0, 1, 2],
             "heartbeat_domain": [1, 2], "statefile_domain": [2]},
+        "pool_key_mark": None,
         "configuration": None}
     assert found["hosts"][0]["host_uuid"] is None
     assert found["hosts"][0]["seal"] is None
@@ -120,7 +126,8 @@ def test_text_for_people():
     shown = sfdump.as_text(image_of(ours()), CONFIG)
     for line in (
             "State-File image, 266240 bytes", "global record: sealed",
-            "  pool state          active", "  pool key            fingerprint 630dcd2966c43366",
+            "  pool state          active",
+            "  pool key            fingerprint 630dcd2966c43366, mark {}".format(MARK),
             "host 0 (10.99.0.1): unsealed, never written by its host",
             "host 1 (10.99.0.2): unsealed (rewritten by xhad)", "host 2 (10.99.0.3): sealed",
             "  liveset             (111)", "  heartbeats          0: 100 ms, 1: 101 ms, 2: 102 ms",

@@ -15,23 +15,25 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 VOCABULARY = {"records", "hostset", "errors", "published", "events", "actions", "snapshot",
               "config", "plainxml", "timing", "catalogue", "child", "logmask", "holdterm",
-              "keyedhash"}
+              "keyedhash", "poolkey"}
 CORE = {"view", "compose", "domains", "acceptance", "sfcycle", "beat", "repair", "liveset",
         "startup", "stall", "globalrecord", "faulthandling", "admission", "masterlock", "fencing",
         "faultsteps", "lifesigns", "requests", "meter", "sfrecords", "survey", "membership",
-        "ruletwo", "startfacts", "echoes", "rest"}
+        "ruletwo", "startfacts", "echoes", "rest", "keyring"}
 PLANS = {"installplan"}
 HEALTH = {"xapihealth", "bondhealth", "margin", "marginwords", "nearmiss", "closest"}
 ADVICE = {"findings", "latencies", "proofpage", "prooftext", "firewall", "judgehost",
-          "judgenetwork", "judgedisk", "judgepool",
+          "judgenetwork", "judgedisk", "judgepool", "judgekey",
           "whycase", "whyseen", "whywords", "whycauses", "whyxen", "whylog"}
-FORMATS = {"crc", "sealformat", "hbformat", "sfformat", "ctlformat", "recorderformat"}
+FORMATS = {"crc", "sealformat", "originformat", "hbformat", "sfformat", "ctlformat",
+           "recorderformat"}
 PICTURES = {"htmlpage", "htmlstyle", "svglanes"}
 SHELLS = {"heartbeat", "statefile", "sfdevice", "watchdog", "watchdogport", "xentimers",
           "xenhypercall", "usertimers", "userwatchdog", "lefttimers", "timerrecord", "syslogger",
           "logfile", "realtime", "nic", "control", "listener", "paths", "daemonlock", "bounded",
           "faultpoints", "installdisk", "xapimonitor", "licensehook", "hostweight", "bondmonitor",
-          "replacing", "recorder", "recorderdisk", "repeats", "doorbell", "packed", "signals"}
+          "replacing", "recorder", "recorderdisk", "repeats", "doorbell", "packed", "signals",
+          "secrecy"}
 PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "health",
            "lifecycle", "node", "options", "oldnames", "report", "service",
            "sfadmin", "sfdump", "usage", "installer", "installhelp",
@@ -44,10 +46,10 @@ PROGRAM = {"__init__", "cli", "client", "commands", "configfile", "daemon", "hea
            "doctor", "lookhost", "looknetwork", "lookdisk",
            "observer", "history", "timeline", "timelinehelp", "holdhelp", "historylanes",
            "historyaxis", "historydrawing", "historypage", "historystyle", "schemas", "folding",
-           "why", "whyfiles", "whytell", "whytext", "whyhelp"}
+           "why", "whyfiles", "whytell", "whytext", "whyhelp", "keychange"}
 SIMULATOR = {"simtimeline", "simtimers", "simnetwork", "simdisk", "simhost", "simpool",
-             "simcheckers", "simdeaths", "simjoining", "simknowing", "simsaying", "simdice",
-             "simdeeds", "simscript", "simrecovery", "simstory",
+             "simcheckers", "simdeaths", "simjoining", "simknowing", "simkeys", "simsaying",
+             "simdice", "simdeeds", "simscript", "simrecovery", "simstory",
              "simplan", "simrun", "simoutcome", "simcause", "simtext", "simwords", "simreduce",
              "simsum",
              "simpage", "simdrawing", "simstyle",
