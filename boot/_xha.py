@@ -308,7 +308,11 @@ def start(called_as: str, argv: "List[str]") -> int:
         return _extract(root)
     try:
         prepare(root, called_as if called_as.startswith("/") else "")
-    except (ImportError, OSError, ValueError) as error:
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError):
+            return _refuse(INVALID_ENVIRONMENT, "this Python lacks a part: {}".format(error))
+        return _refuse(SYSTEM_ERROR, "this file is damaged, copy it again: {}".format(error))
+    except (OSError, ValueError) as error:
         return _refuse(SYSTEM_ERROR, "this file is damaged, copy it again: {}".format(error))
     return extracted()
 

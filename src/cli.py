@@ -153,15 +153,18 @@ def _ask(name: str, options: "Dict[str, str]") -> int:
 
 def _fail(name: str, error: Exception) -> int:
     """Say why a command failed; the exit code of it."""
-    from xha.errors import XhaError
-    code = _INTERNAL_BUG
-    if isinstance(error, XhaError):
-        code, text = int(error.code), str(error)
-    elif isinstance(error, OSError) and error.errno is not None and _is_output(error):
-        code, text = _SYSTEM_ERROR, "output cannot be written: {}".format(error.strerror)
-    else:
-        text = "internal bug: {}: {} (traceback in syslog)".format(type(error).__name__, error)
+    from xha.errors import explain
+    code, text = explain(error)
+    if isinstance(error, OSError) and error.errno is not None and _is_output(error):
+        return _finish(name, _SYSTEM_ERROR, "output cannot be written: {}".format(error.strerror))
+    if code == _INTERNAL_BUG:
+        text += " (traceback in syslog)"
         _log_traceback(name)
+    return _finish(name, int(code), text)
+
+
+def _finish(name: str, code: int, text: str) -> int:
+    """Say why a command failed."""
     say("", "xha.pyz {}: {}\n".format(name, " ".join(text.split())))
     return code
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import xha
 from xha import cli, client, ctlformat, daemonlock, holdhelp, lookers, oldnames, usage
 from xha.ctlformat import Reply
-from xha.errors import ExitCode, FormatError, XhaError
+from xha.errors import ExitCode, FormatError, XhaError, explain
 from xha.options import HOOKS, DaemonOptions, hooks, report
 from xha.paths import CONFIG_FILE, Paths
 
@@ -244,9 +244,7 @@ def _daemon(arguments: Arguments) -> int:
         return int(daemon.run(options))
     except Exception as error:
         if options.report_fd >= 0:
-            code, text = (error.code, str(error)) if isinstance(error, XhaError) else (
-                ExitCode.INTERNAL_BUG, "internal bug: {}: {}".format(type(error).__name__, error))
-            report(options.report_fd, code, text)
+            report(options.report_fd, *explain(error))
         raise
 
 

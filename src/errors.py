@@ -4,6 +4,7 @@ Source: spec 6, "Exit codes".  No command ever ends with another code.
 """
 
 import enum
+from typing import Tuple
 
 
 @enum.unique
@@ -43,3 +44,13 @@ class XhaError(Exception):
 
 class FormatError(Exception):
     """Bytes that are not what they should be; the text says what was found and expected."""
+
+
+def explain(error: BaseException) -> Tuple[ExitCode, str]:
+    """With which code a command ends that this ended, and in which words."""
+    if isinstance(error, XhaError):
+        return error.code, str(error)
+    if isinstance(error, ImportError) and error.name and error.name.split(".")[0] != "xha":
+        # Half an installation, or a library that this machine cannot load: no bug of ours.
+        return ExitCode.INVALID_ENVIRONMENT, "this Python lacks a part: {}".format(error)
+    return ExitCode.INTERNAL_BUG, "internal bug: {}: {}".format(type(error).__name__, error)

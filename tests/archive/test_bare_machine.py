@@ -185,3 +185,37 @@ def test_a_daemon_lives_where_only_run_can_be_written(bare, archive, environment
     assert [line for line in lines[2:] if line not in (
         "/run/statefile", "/run/xhad.conf", "/run/xhad.lock", "/run/xhad.wd.id",
         "/run/xha/watchdog.json")] == []
+
+
+ONE_HOST = """<xhad-config version="1.0"><common-config>
+<GenerationUUID>0f0f0f0f-aaaa-4bbb-8ccc-00000000d00d</GenerationUUID><UDPport>694</UDPport>
+<host><HostID>10000000-1111-4222-8333-000000000000</HostID><IPaddress>127.0.0.1</IPaddress></host>
+</common-config><local-config><localhost>
+<HostID>10000000-1111-4222-8333-000000000000</HostID>
+<HeartbeatInterface>lo</HeartbeatInterface><StateFile>/nowhere</StateFile>
+<WatchdogMode>NONE</WatchdogMode></localhost></local-config></xhad-config>
+"""
+
+#: Parts of the library without which there is no daemon; the last two where the archive itself
+#: needs them.  (netifaces and crcmod can be missing: see above.)
+NEEDED = ["_socket", "select", "fcntl", "resource", "_posixsubprocess", "zlib", "binascii"]
+
+
+@pytest.mark.parametrize("part", NEEDED)
+@pytest.mark.parametrize("bare", [PYTHONS[0], PYTHONS[-1]],
+                         ids=[PYTHONS[0].version, PYTHONS[-1].version])
+def test_a_python_that_lacks_a_part_is_named_as_the_cause_and_nothing_is_left(
+        bare, archive, part, tmp_path):
+    """Half an installation: exit code 16 with the name of what is missing; no lock, no socket."""
+    config, place = tmp_path / "xhad.conf", tmp_path / "run"
+    config.write_text(ONE_HOST)
+    python, code, path = by_first_line(bare, archive)
+    assert code.startswith("-IScimport sys;")
+    code = code.replace("import sys;", "import sys;sys.modules[{!r}]=None;".format(part), 1)
+    done = run([python, code, path, "daemon", "--config=" + str(config), "--run-dir=" + str(place)])
+    assert done.returncode == 16, done
+    said, = done.stderr.splitlines()
+    assert said.startswith(("xha.pyz: this Python lacks a part: ",
+                            "xha.pyz daemon: this Python lacks a part: ")) and part in said
+    left = os.listdir(str(place)) if place.exists() else []
+    assert left == []
