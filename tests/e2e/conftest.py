@@ -11,7 +11,9 @@ times go to dist/e2e-times.json, beside those of the original on the same machin
 import json
 import os
 import re
+import shutil
 import statistics
+import subprocess
 
 import pytest
 
@@ -61,6 +63,46 @@ def pool_of(archive, request):
         for pool in pools:
             keep_logs(request.node.name, pool)
             pool.close()
+
+
+class FrozenDisk:
+    """A disk of its own under a host's /var/lib that hangs in each write once it is told to."""
+
+    def __init__(self, image):
+        self._image = image
+        self._frozen = []
+
+    def mount(self, host, log=False):
+        """Put it there, with ``log`` under /var/log, too."""
+        host.door.must("mount", "-o", "loop", self._image, "/var/lib")
+        if log:
+            host.door.must("mkdir", "/var/lib/log")
+            host.door.must("mount", "--bind", "/var/lib/log", "/var/log")
+
+    def freeze(self, host):
+        """From now on who writes waits in the kernel."""
+        host.door.must("fsfreeze", "-f", "/var/lib")
+        self._frozen.append(host)
+
+    def thaw(self):
+        """Go on."""
+        while self._frozen:
+            self._frozen.pop().door.must("fsfreeze", "-u", "/var/lib")
+
+
+@pytest.fixture
+def frozen_disk(tmp_path):
+    """A disk for a host of a pool."""
+    if not (os.path.exists("/dev/loop-control") and shutil.which("fsfreeze")
+            and shutil.which("mkfs.ext4")):
+        pytest.skip("no loop device, fsfreeze or mkfs.ext4 here")
+    image = str(tmp_path / "image")
+    with open(image, "wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    disk = FrozenDisk(image)
+    yield disk
+    disk.thaw()
 
 
 @pytest.fixture(scope="session")

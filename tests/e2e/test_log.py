@@ -1,58 +1,16 @@
 """The log of a running daemon: what is in it, and that logrotate may take it away."""
 
 import os
-import socket
 import threading
 import time
 
 import pytest
 
-from rig import namespaces, view
+from rig import view
 from rig.messages import count, counted, names
+from rig.syslog import Syslog
 
 PATIENCE_S = 20
-
-
-class Syslog:
-    """/dev/log of one host, with a /dev of the host's own around it."""
-
-    def __init__(self, host):
-        place = os.path.join(host.folder, "dev")
-        os.mkdir(place)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(os.path.join(place, "log"))
-        self._lines = []
-        host.door.do(lambda: self._mount(place))
-        # Read all the while: the kernel keeps ten for a syslog that does not.
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self):
-        while True:
-            data = self._socket.recv(4096)
-            if not data:
-                return
-            self._lines.append(data.decode("ascii"))
-
-    @staticmethod
-    def _mount(place):
-        for name in ("null", "zero", "full", "urandom"):
-            open(os.path.join(place, name), "w").close()
-            namespaces.mount("/dev/" + name, os.path.join(place, name),
-                             flags=namespaces.MOUNT_BIND)
-        namespaces.mount(place, "/dev",
-                         flags=namespaces.MOUNT_BIND | namespaces.MOUNT_RECURSIVE)
-
-    @property
-    def text(self):
-        """All that came so far."""
-        return "\n".join(self._lines)
-
-    def close(self):
-        """Listen no more."""
-        self._socket.shutdown(socket.SHUT_RD)
-        self._thread.join()
-        self._socket.close()
 
 
 def until(holds, what):

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 import uuid
 
@@ -60,41 +59,6 @@ def test_without_room_for_its_recorder_a_host_starts_runs_and_says_so_once(pool_
     refused = host.command("timeline")
     assert refused.code == 2 and refused.err.count("\n") == 1
     assert host.view.live == (0,)
-
-
-@pytest.fixture
-def frozen_disk(tmp_path):
-    """A disk of its own under /var/lib, that hangs in each write once it is told to."""
-    if not (os.path.exists("/dev/loop-control") and shutil.which("fsfreeze")
-            and shutil.which("mkfs.ext4")):
-        pytest.skip("no loop device, fsfreeze or mkfs.ext4 here")
-    image = str(tmp_path / "image")
-    with open(image, "wb") as file:
-        file.truncate(32 << 20)
-    subprocess.run(["mkfs.ext4", "-q", image], check=True)
-    frozen = []
-
-    class Disk:
-        """The disk of one host."""
-
-        @staticmethod
-        def mount(host):
-            """Put it there."""
-            host.door.must("mount", "-o", "loop", image, "/var/lib")
-
-        @staticmethod
-        def freeze(host):
-            """From now on who writes waits in the kernel."""
-            host.door.must("fsfreeze", "-f", "/var/lib")
-            frozen.append(host)
-
-        @staticmethod
-        def thaw():
-            """Go on."""
-            while frozen:
-                frozen.pop().door.must("fsfreeze", "-u", "/var/lib")
-    yield Disk
-    Disk.thaw()
 
 
 def test_a_disk_that_hangs_for_longer_than_every_time_out_delays_nothing(pool_of, frozen_disk):

@@ -66,7 +66,12 @@ def converse(path: str, request: bytes, timeout_s: float = 5.0) -> bytes:
             pass            # It refused before it had read all; its answer says why.
         received = b""
         while True:
-            data = connection.recv(65536)
+            try:
+                data = connection.recv(65536)
+            except ConnectionResetError:
+                if not received:
+                    raise
+                data = b""      # A refusal, sent without a look at the request.
             if not data:
                 return received
             received += data
