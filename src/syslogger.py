@@ -166,10 +166,10 @@ class Syslogger:
         printed = threading.Event()
         self._queue.append((0.0, printed))
         self._bell.ring()
-        done = wait_until(printed.is_set, deadline_s)
+        wait_until(lambda: printed.is_set() or bool(self.death), deadline_s)
         if recorded is not None:
             wait_until(recorded.is_set, deadline_s)
-        return done
+        return printed.is_set()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Print what waits, for at most so long, and stop.  A hung disk is left behind."""

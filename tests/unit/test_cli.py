@@ -91,6 +91,25 @@ def test_an_uncaught_exception_leaves_its_traceback_in_the_log(xha, monkeypatch,
     assert all(" err pool-dance: " in line for line in log.splitlines())
 
 
+IMPORTS = [
+    # what is missing, code, said
+    ("_posixsubprocess", 16, "this Python lacks a part: No module named '_posixsubprocess'"),
+    ("xha.rest", 127, "internal bug: ModuleNotFoundError: No module named 'xha.rest' (traceback"
+     " in syslog)"),
+    ("", 127, "internal bug: ImportError: cannot (traceback in syslog)"),
+]
+
+
+@pytest.mark.parametrize("missing, code, said", IMPORTS, ids=[row[0] for row in IMPORTS])
+def test_an_import_that_fails_is_the_machine_s_fault_or_a_bug_of_ours(
+        xha, monkeypatch, missing, code, said):
+    error = (ModuleNotFoundError("No module named {!r}".format(missing), name=missing)
+             if missing else ImportError("cannot"))
+    monkeypatch.setattr(commands, "run", lambda name, words: raises(error))
+    found, out, err = xha("pool-dance")
+    assert (found, out, err) == (code, "", "xha.pyz pool-dance: {}\n".format(said))
+
+
 # Wrong usage
 
 WRONG = [

@@ -57,6 +57,41 @@ def test_a_request_that_is_none_is_refused_with_what_was_found(data, said, why):
     assert len(str(refusal.value)) < 200
 
 
+def every_request():
+    """One request for each list of arguments that a verb takes, and for each word in it."""
+    for verb in sorted(ctlformat.VERBS):
+        for permitted in ctlformat.VERBS[verb]:
+            choices = [words or ("5m",) for words in permitted]
+            for number in range(max([len(words) for words in choices] + [1])):
+                yield ctlformat.encode_request(
+                    verb, tuple(words[number % len(words)] for words in choices))
+
+
+def test_a_request_that_is_cut_off_anywhere_is_none():
+    for data in every_request():
+        for end in range(len(data)):
+            with pytest.raises(ctlformat.Malformed):
+                ctlformat.decode_request(data[:end])
+
+
+def test_a_request_with_one_wrong_byte_is_none_or_says_what_its_verb_takes():
+    """No byte that is wrong makes another verb of one, and none is added to what is permitted."""
+    for data in every_request():
+        verb, _ = ctlformat.decode_request(data)
+        for at in range(len(data)):
+            for wrong in range(256):
+                changed = data[:at] + bytes([wrong]) + data[at + 1:]
+                try:
+                    found, arguments = ctlformat.decode_request(changed)
+                except ctlformat.Malformed:
+                    continue
+                assert found == verb and any(
+                    len(permitted) == len(arguments) and all(
+                        words is None or word in words
+                        for words, word in zip(permitted, arguments))
+                    for permitted in ctlformat.VERBS[verb]), changed
+
+
 def test_any_bytes_are_a_request_or_malformed_and_nothing_else():
     dice = random.Random(8123)
     good = b"xha/1\tfault\tset\tstatefile.slow=9\n"

@@ -263,7 +263,7 @@ def spared():
         return [said, int(score.read())]
 
 
-def test_either_other_processes_go_first_when_memory_runs_out_or_it_is_said_that_they_do_not():
+def test_others_go_first_when_memory_runs_out_or_it_is_said_that_they_do_not():
     said, score = in_child(spared)
     assert (said, score) in (
         ([], -1000),

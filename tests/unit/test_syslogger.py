@@ -465,7 +465,7 @@ def test_a_thread_that_died_is_said_past_it_and_holds_up_nobody(
     assert capfd.readouterr().err == text + "[log-thread-died]\n"
     for _ in range(QUEUE_LENGTH + 1):
         logger.say(log("host-online"))
-    assert not logger.flush(0.01)
+    assert not logger.flush(PATIENCE_S * 1000), "nobody is waited for who does not come"
     # A syslog that does not read, and one that is not there.
     with pytest.raises(BlockingIOError):
         flooder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

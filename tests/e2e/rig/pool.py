@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from time import monotonic
-from typing import Any, Callable, Dict, List, Optional, Sequence, cast
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, cast
 
 from rig import namespaces, stateformat, storage
 from rig.host import SETTINGS, Host, Parts
@@ -138,6 +138,8 @@ class Pool:
         self._disk = None  # type: Optional[Disk]
         self._namespaces = []  # type: List[int]
         self._stall = Stall()
+        #: Hosts whose daemon is made to die of a bug: the traceback in their log is no failure.
+        self.dying = set()  # type: Set[int]
         try:
             self._door = Door("switch", self._settle)
             self._disk = Disk(self.folder, count, self._door)
