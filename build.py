@@ -3,16 +3,20 @@
 
 Commands:
   demo      build the archive and watch a pool of this machine fail over
-  test      everything that CI does: check, unit, sim, patch, archive, e2e
+  test      everything that CI does: check, unit, fuzz, sim, patch, archive, e2e
   check     read the code without running it: tidiness, types, syntax of CPython 3.6
   unit      the quick tests, on the newest and the oldest CPython found here; together they
             must provoke every message of sysloglist
   sim       random stories of a virtual pool: the known seeds, and three minutes of fresh ones
+  fuzz      every decoder and parser against arbitrary bytes, for three minutes
+            [--minutes=M] [--target=NAME]... [--replay=INPUT] [--keep]: see tests/fuzz/
   coverage  which lines and branches of the core no story of the virtual pool reaches (7 minutes)
   bench     how fast the simulator is; what a daemon at rest costs, and its flight recorder (root)
   patch     apply hypervisor_patch/ to Debian's source of Xen (downloaded once, 5 MB)
   archive   build dist/xha.pyz
   e2e       real daemons from the archive, in network namespaces (root)
+  soak      real daemons under a random diet of faults and commands (root; not part of CI)
+            [--minutes=M] [--seed=N] [--hosts=N] [--go-on]: see tests/e2e/soak.py
   xen       real Xen hosts in an emulator: the watchdog, pools that lose hosts (not part of CI)
 
 Each command sets up what it needs under build/, from pinned and hashed sources; nothing is
@@ -22,6 +26,7 @@ Standard library only: runs on the python3 that is here, from 3.6 on.
 import filecmp
 import os
 import shutil
+import subprocess
 import sys
 from typing import List, Sequence
 
@@ -38,6 +43,9 @@ QUICK_S, POOLS_S, XEN_S = 600, 2400, 7200
 
 #: How long random stories are told in one run of `sim`, minutes.
 FRESH_MINUTES = 3
+
+#: How long all decoders and parsers together are fuzzed in one run of `fuzz`, minutes.
+FUZZ_MINUTES = 3
 
 #: End-to-end tests that run side by side on two cores: their pools mostly wait.
 POOLS_AT_ONCE = 6
@@ -101,6 +109,26 @@ def unit(pythons: Sequence[Interpreter]) -> None:
         whole = [] if fewer else ["--catalogue"]
         pytest(QUICK_S, environments.for_tests(python), "tests",
                *(ignored + at_once + fewer + whole))
+
+
+def fuzz(house: House, options: Sequence[str] = ()) -> None:
+    """Every decoder and parser, against arbitrary bytes, guided by the branches they take."""
+    if house.newest.number < (3, 12) or os.uname().machine != "x86_64":
+        red("NOT RUN: fuzzing; the fuzzer needs CPython 3.12 or newer, on x86-64")
+        return
+    run([environments.environment("fuzz", house.newest, "fuzz"), "-B",
+         os.path.join("tests", "fuzz", "run.py")]
+        + (list(options) or ["--minutes={}".format(FUZZ_MINUTES)]), cwd=ROOT)
+
+
+def soak(house: House, options: Sequence[str]) -> int:
+    """Real daemons under a random diet; the exit code tells what came of it."""
+    if os.geteuid() != 0:
+        red("NOT RUN: the soak needs root, for network namespaces")
+        return 1
+    machine.install_e2e_programs()
+    return subprocess.call([environments.for_tests(house.newest), "-B",
+                            os.path.join("tests", "e2e", "soak.py")] + list(options), cwd=ROOT)
 
 
 def known_seeds(house: House) -> None:
@@ -204,6 +232,8 @@ def run_command(command: str, stages: Stages) -> None:
         stages.run("check", check, house)
     if command in ("unit", "test"):
         stages.run("unit", unit, house.pythons if command == "test" else ends)
+    if command == "test":
+        stages.run("fuzz", fuzz, house)
     if command in ("sim", "test"):
         stages.run("known seeds", known_seeds, house)
         stages.run("fresh seeds", sim, house)
@@ -229,16 +259,33 @@ def run_command(command: str, stages: Stages) -> None:
         demo()
 
 
+def with_options(command: str, options: List[str]) -> int:
+    """Run `fuzz` or `soak`, which take options of their own; its exit code.  BuildError."""
+    stages = Stages()
+    house = stages.run("set-up", House)
+    if command == "fuzz":
+        stages.run("fuzz", fuzz, house, options)
+        return 0
+    stages.run("archive", build_archive, house)
+    code = stages.run("soak", soak, house, options)  # type: int
+    return code
+
+
 COMMANDS = ("demo", "test", "check", "unit", "sim", "coverage", "bench", "patch", "archive", "e2e",
             "xen")
+#: Those that take options of their own; each is run alone.
+WITH_OPTIONS = ("fuzz", "soak")
 
 
 def main(arguments: List[str]) -> int:
-    """Run the commands; 0: all is well, 1: something failed, 2: not a command."""
-    if not arguments or not set(arguments) <= set(COMMANDS):
+    """Run the commands; 0: all is well, 1: something failed, 2: not a command; soak's own."""
+    alone = arguments[:1] and arguments[0] in WITH_OPTIONS
+    if not alone and (not arguments or not set(arguments) <= set(COMMANDS)):
         print(__doc__)
         return 0 if arguments in (["-h"], ["--help"], ["help"]) else 2
     try:
+        if alone:
+            return with_options(arguments[0], arguments[1:])
         for command in arguments:
             run_command(command, Stages())
     except BuildError as error:
