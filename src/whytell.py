@@ -243,9 +243,13 @@ def limits(case: Case, evidence: Evidence, notes: Sequence[str]) -> List[str]:
                          named(silent_others), "it" if len(silent_others) == 1 else "theirs"))
     if (case.kind in ("silent", "missing") and not (case.xen or case.successor)
             and case.rebooted is not False):
-        found.append("No log of Xen from before the reset is among the files.  A captured console "
-                     "(serial line, or /var/crash/*/xen.log) tells a watchdog from a crash and "
-                     "from a loss of power; `xl dmesg` of the new boot does not.")
+        if any(ends for whose, ends in evidence.xen if whose in (case.host, -1)):
+            found.append("The log of Xen tells of no end of {} at that time; its dates count as "
+                         "UTC.".format(me))
+        else:
+            found.append("No log of Xen from before the reset is among the files.  A captured "
+                         "console (serial line, or /var/crash/*/xen.log) tells a watchdog from a "
+                         "crash and from a loss of power; `xl dmesg` of the new boot does not.")
     if case.xen and len(speaking) > 1 and not any(
             whose == case.host for whose, _ in evidence.xen):
         found.append("Nobody said whose the log of Xen is: it was taken for that of {}.  "

@@ -271,6 +271,15 @@ def test_a_recording_that_breaks_off_armed_is_spoken_of_beside_an_incident_befor
     assert not any("breaks off at" in limit for limit in found["incident"]["limits"])
 
 
+def test_a_console_that_says_nothing_of_that_time_is_not_called_missing(place, xha):
+    lay_lives(place, (0, "a", ""), (60, "b", ""))
+    found = json.loads(xha("--format=json", str(place / "lib"), console(
+        place, (-3600, FIRED), (-3590, BANNER)))[1])["incident"]
+    assert any("tells of no end of host 1 at that time; its dates count as UTC" in limit
+               for limit in found["limits"])
+    assert not any("No log of Xen" in limit for limit in found["limits"])
+
+
 RULES = [(FIRED, "none was asked: an armed host that proves nothing is reset by its timers"),
          (BANNER, "none was asked, and HA did not reset this host"),
          ("(XEN) Hardware Dom0 crashed", "none was asked, and HA did not reset this host")]
