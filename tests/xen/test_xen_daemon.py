@@ -100,10 +100,13 @@ def test_an_armed_host_that_works_stays_up_and_stops_in_peace_when_disarmed(host
     assert lives(host, STATEFILE_WATCHDOG_S + 3)
 
 
-def explained(asker, name, host, cause, path, without=None, index=0, rebooted=True):
-    """Check what `why` says of it: ``cause``; or ``without``, where no console was captured."""
-    asker.require(name, {index: host}, index,
-                  Causes(without or cause, None, without or cause, cause), path, rebooted)
+def explained(asker, name, host, cause, path, without=None, index=0):
+    """Check what `why` says of it: ``cause``; or ``without``, where no console was captured.
+
+    A copied recorder that breaks off, of a host that is alone, could be of one that runs on.
+    """
+    causes = Causes(without or cause, None, None if without else cause, cause)
+    asker.require(name, {index: host}, index, causes, path)
 
 
 def test_a_daemon_that_is_killed_takes_its_host_with_it(host, measured, asker):
