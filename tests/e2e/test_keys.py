@@ -94,8 +94,8 @@ def test_the_key_is_changed_under_load_and_nobody_is_missed(pool, busy, measured
     assert ring(pool).key == old.key
     new = ring(pool).other
     # It is seen by who looks, on another host: by fingerprints.
-    until(lambda: "The pool key is being changed (announced): heartbeats are sent with {}, and {} is "
-          "accepted too.".format(keys.fingerprint(old.key), keys.fingerprint(new))
+    until(lambda: "The pool key is being changed (announced): heartbeats are sent with {}, and {} "
+          "is accepted too.".format(keys.fingerprint(old.key), keys.fingerprint(new))
           in words(pool.hosts[0].must("status")), 5, "status tells")
     # In the middle of it a daemon ends, and starts again.
     other = pool.hosts[1]

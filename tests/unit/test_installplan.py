@@ -137,7 +137,8 @@ def test_a_journal_is_read_as_it_was_written():
     assert installplan.decode(installplan.encode(written)) == written
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b"null", b'{"format": 2}', b"[" * 100000,
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b"null", b'{"format": 2}',
+                                  b"[" * 100000,
                                   b'{"format": 1, "build": "b", "made": [], "laid": [{"path": "", '
                                   b'"before": 1, "was": "", "kind": "", "mode": Infinity}]}',
                                   b'{"format": 1, "build": "b", "made": [], "laid": [{}]}'])

@@ -35,7 +35,7 @@ FOUND = [
     (CHANGED,    ANNOUNCED,                                 "older",     "a late write"),
     (LAST,       FIRST,                                     "older",     "a copy of the past"),
     (ANNOUNCED,  FIRST.announced(OTHER),                    "newer",     "two at once: the larger"),
-    (FIRST.announced(OTHER), ANNOUNCED,                     "older",     "two at once: the smaller"),
+    (FIRST.announced(OTHER), ANNOUNCED,                     "older",     "and the smaller"),
     (FIRST,      Ring(step=0, key=NEW, also=None),          "foreign",   "another pool's"),
     (CHANGED,    Ring(step=2, key=OTHER, also=KEY),         "foreign",   "not announced"),
     (ANNOUNCED,  Ring(step=1, key=OTHER, also=NEW),         "foreign",   "of another key"),

@@ -72,7 +72,8 @@ WELL = [
                  Event(3000, 2, "thawed")], beating(3000, 3 * LONG_MS, (0, 1, 2))),
      "frozen, and back in time"),
     ((formed(), [Event(2000, 2, "state", {"fencing": "DISARMED"}), Event(3000, 2, "ended", 0),
-                 ] + walked(4000 + LONG_MS, 0), beating(1000, 9 * LONG_MS)), "a host that left in peace"),
+                 ] + walked(4000 + LONG_MS, 0), beating(1000, 9 * LONG_MS)),
+     "a host that left in peace"),
     ((formed(), [Event(2000, 0, "invalid")] + [Event(2500, host, "ended", 11)
                                                for host in range(HOSTS)]), "HA is disabled"),
     ((formed(), [Event(2000, 0, "state", {"holding": True}),

@@ -39,6 +39,9 @@ class Peer:
 class View:
     """What a daemon believes, as it recorded it."""
 
+    #: Its keys are not recorded.
+    ring = None
+
     def __init__(self, count):
         self.phase = Phase.STARTING
         self.fencing = FencingMode.NONE
