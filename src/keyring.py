@@ -150,7 +150,8 @@ class KeyRing:
             self._adopt(on_disk)
         elif judged is Found.FOREIGN:
             self._complain("the global record holds another one")
-        elif judged is Found.OLDER and self._shown is not None:
+        elif (judged is Found.OLDER and self._shown is not None
+              and on_disk.step < self._shown.step):
             view.log("key-older-found", key=fingerprint(on_disk.key))
         if on_disk != view.ring:
             self._shown = None

@@ -113,6 +113,14 @@ def test_an_older_ring_is_never_gone_by_and_is_written_over_by_anybody(older):
     assert reader.read(ring=older).said("key-older-found") == 0     # Said once, while it is there.
 
 
+def test_the_smaller_of_two_announcements_is_written_over_without_a_word():
+    larger = FIRST.announced(OTHER)
+    reader = Reader(ring=larger).read()
+    reader.read(ring=ANNOUNCED)
+    assert (reader.view.ring, reader.wants) == (larger, larger)
+    assert reader.said("key-older-found") == 0
+
+
 def test_a_foreign_key_is_an_error_event_and_is_not_written_over():
     reader = Reader(ring=LAST).read()
     reader.read(ring=Ring(step=3, key=OTHER, also=None))
