@@ -1,9 +1,10 @@
 """The signals that reach the daemon, and what each may do.
 
 SIGTERM and SIGINT ask for its end, SIGHUP has the log opened anew (spec 6, 8).  Of
-the others, those that end a process unless it minds them, and tell of no fault of
-its own, do nothing here: a daemon that somebody's ``killall -USR1`` ends while it is
-armed takes its host with it.  SIGQUIT stays, for who wants an end without an
+the others, those that end or stop a process unless it minds them, and tell of no
+fault of its own, do nothing here: a daemon that somebody's ``killall -USR1`` ends
+while it is armed takes its host with it, and so does one that a terminal stops because
+it writes there (SIGTTOU).  SIGQUIT stays, for who wants an end without an
 argument, and so do those of faults (SIGSEGV, SIGABRT, ...).
 
 A signal wakes the loop through a pipe.  What it asks for does not depend on that:
@@ -16,10 +17,10 @@ import signal
 import sys
 from typing import Any, Callable
 
-#: What ends a process that does not mind it, and means nothing to this one.
+#: What ends or stops a process that does not mind it, and means nothing to this one.
 IDLE = [int(number) for number in (
     signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF,
-    signal.SIGIO, signal.SIGPWR, signal.SIGXCPU)] + list(
+    signal.SIGIO, signal.SIGPWR, signal.SIGXCPU, signal.SIGTSTP, signal.SIGTTIN)] + list(
         range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
 
 
@@ -52,6 +53,8 @@ class Signals:
             # No SIG_IGN: a program that is started would inherit that.
             signal.signal(number, lambda number, frame: None)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        # Minded instead, a write to the terminal would be tried again and again.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
     def fileno(self) -> int:
         """A descriptor that is readable when one came."""

@@ -16,10 +16,13 @@ from typing import Any, Dict, List, Sequence
 from rig import view
 from rig.messages import names
 
-#: What a daemon says when somebody was missed, or it was late itself.
-DISTURBED = ("fh-started", "gap-noticed", "watchdog-expiring", "watchdog-expired",
-             "hb-domain-changed", "sf-domain-changed", "statefile-lost", "thread-died",
-             "liveset-changed", "self-fencing", "fencing-disarmed", "terminated")
+#: What a daemon says when somebody was missed, or something was decided.
+DISTURBED = {"fh-started", "watchdog-expired", "hb-domain-changed", "sf-domain-changed",
+             "statefile-lost", "thread-died", "liveset-changed", "self-fencing",
+             "fencing-disarmed", "terminated"}
+
+#: And when it was late itself; or the machine was: it stood still for longer than this, s.
+LATE, STILL_S = {"gap-noticed", "watchdog-expiring"}, 1.0
 
 BIG_QUERY = b"xha/1\tquery\txml\t0\n"
 
@@ -178,7 +181,8 @@ class Undisturbed:
                        if change[1].status == "Online"]
             assert all(change[1].live == self._everybody and not change[1].sr2
                        for change in changes), changes
-            assert not set(DISTURBED) & set(names(host.log()[said:])), host.log()[said:]
+            bad = DISTURBED | (LATE if self._pool.stalled_s < STILL_S else set())
+            assert not bad & set(names(host.log()[said:])), host.log()[said:]
             assert b'"fencing": "armed"' in view.converse(
                 host.control, b"xha/1\tquery\tjson\t0\n"), host.index
 
