@@ -26,11 +26,11 @@ import recorder_samples  # noqa: E402
 import report_samples  # noqa: E402
 from format_samples import KEY  # noqa: E402
 from xha import (  # noqa: E402
-    answer, bondhealth, catalogue, config, ctlformat, events, faultpoints, firewall, hbformat, history,
-    holdterm, hostweight, installplan, keyedhash, logmask, looknetwork, options, picture, proofpage,
-    prooftext, recorderformat, report, sandboxprompt, sealformat, sfdump, sfformat, simscript,
-    status, statusdown, statuspicture, timeline, timerrecord, usage, why, whyfiles, whylog,
-    whytell, whytext, whyxen, xapihealth, xapimonitor)
+    answer, bondhealth, catalogue, config, ctlformat, events, faultpoints, firewall, hbformat,
+    history, holdterm, hostweight, installplan, keyedhash, logmask, looknetwork, options, picture,
+    proofpage, prooftext, recorderformat, report, sandboxprompt, sealformat, sfdump, sfformat,
+    simscript, status, statusdown, statuspicture, timeline, timerrecord, usage, why, whyfiles,
+    whylog, whytell, whytext, whyxen, xapihealth, xapimonitor)
 from xha.actions import Log  # noqa: E402
 from xha.child import Ended, How, Job  # noqa: E402
 from xha.crc import crc32c  # noqa: E402
@@ -624,8 +624,8 @@ def bonding(data):
 
 
 def bonding_seeds():
-    return [b"Ethernet Channel Bonding Driver\n\nBonding Mode: x\nMII Status: up\n\nSlave Interface: "
-            b"eth0\nMII Status: up\n\nSlave Interface: eth1\nMII Status: down\n"]
+    return [b"Ethernet Channel Bonding Driver\n\nBonding Mode: x\nMII Status: up\n\n"
+            b"Slave Interface: eth0\nMII Status: up\n\nSlave Interface: eth1\nMII Status: down\n"]
 
 
 def sockets(data):
@@ -637,8 +637,8 @@ def sockets(data):
 
 
 def sockets_seeds():
-    return [b"  sl  local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout "
-            b"inode\n 10: 0100007F:02B6 00000000:0000 07 0:0 0:0 0 0 0 4711 2 0 0\n"]
+    return [b"  sl  local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout"
+            b" inode\n 10: 0100007F:02B6 00000000:0000 07 0:0 0:0 0 0 0 4711 2 0 0\n"]
 
 
 # ---- files of ours, which somebody may have changed
@@ -707,8 +707,8 @@ def messages(data):
 
 
 def messages_seeds():
-    return [b"a-b notice\n  Text {x}.\n\n  Meaning.\n\n  Operator: do.\n\nc err repeats\n  T.\n\n  M."
-            b"\n\n  Operator: x\n"]
+    return [b"a-b notice\n  Text {x}.\n\n  Meaning.\n\n  Operator: do.\n\nc err repeats\n  T.\n\n"
+            b"  M.\n\n  Operator: x\n"]
 
 
 TARGETS = [
