@@ -122,12 +122,16 @@ def cases(evidence: Evidence, host: int, told: Sequence[Witness]) -> List[Case]:
         for place, life in enumerate(lives):
             if life.header.host == host:
                 found.append(_case_of(evidence, host, lives[place:], others))
-    for at_ms in _episodes(host, others, evidence.words):
-        near = [case for case in found
-                if case.at_ms - BEFORE_MS <= at_ms <= case.at_ms + AFTER_MS
-                and case.kind != "refused"]
-        if not near:
-            found.append(_foreign(evidence, host, at_ms, others))
+    own, losses = tuple(found), _losses(host, others, evidence.words)
+    for place, (first_ms, last_ms) in enumerate(losses):
+        if not any(case.kind != "refused" and case.at_ms - BEFORE_MS <= first_ms <= _seen_until(
+                case.at_ms, case.after) for case in own):
+            # What belongs to another loss is left to that.
+            before_ms = losses[place - 1][1] + 1 if place else first_ms - BEFORE_MS
+            next_ms = losses[place + 1][0] if place + 1 < len(losses) else first_ms + 2 * AFTER_MS
+            found.append(_foreign(evidence, host, first_ms, (
+                max(first_ms - BEFORE_MS, before_ms),
+                max(last_ms, min(first_ms + AFTER_MS, next_ms - BEFORE_MS))), others))
     return _undated(evidence, sorted(found, key=lambda case: case.at_ms))
 
 
@@ -159,12 +163,8 @@ def _case_of(evidence: Evidence, host: int, lives: Sequence[Recording],
     kind, at_ms, code, reason = _end_of(said, last_ms)
     successor, rebooted = _reboot(lives, now)
     xen = _xen(evidence, lives, at_ms, rebooted) if rebooted is not False else ""
-    last_seen_ms = at_ms + AFTER_MS
-    if after is not None:
-        # What was seen of a later life is another case.
-        last_seen_ms = min(last_seen_ms, max(at_ms, after.header.wall_ms + BEFORE_MS))
-    seen = seen_of(host, max(online_ms(life), at_ms - BEFORE_MS), last_seen_ms, others,
-                   evidence.words)
+    seen = seen_of(host, max(online_ms(life), at_ms - BEFORE_MS), _seen_until(at_ms, after),
+                   others, evidence.words)
     if not life.header.online and "host-online" not in said:
         # Who was never a member was not lost, whatever others said then of an earlier life.
         seen = NOTHING_SEEN._replace(by=seen.by)
@@ -175,6 +175,13 @@ def _case_of(evidence: Evidence, host: int, lives: Sequence[Recording],
         standing=_standing(life, at_ms), said=said, state=state, rebooted=rebooted,
         successor=successor, xen=xen, seen=seen,
         hosts=max(len(life.header.addresses), host + 1), now=now)
+
+
+def _seen_until(at_ms: int, after: Optional[Recording]) -> int:
+    """Until when others speak of an end: what was seen of a later life is another case."""
+    if after is None:
+        return at_ms + AFTER_MS
+    return min(at_ms + AFTER_MS, max(at_ms, after.header.wall_ms + BEFORE_MS))
 
 
 def _end_of(said: Dict[str, Entry], last_ms: int) -> Tuple[str, int, str, str]:
@@ -273,27 +280,33 @@ def _ends(evidence: Evidence, host: int) -> List[XenEnd]:
                    if end.at_ms >= 0), key=lambda end: end.at_ms)
 
 
-def _episodes(host: int, others: Sequence[Witness],
-              words: Sequence[Words]) -> List[int]:
-    """When others lost that host, each time once."""
-    marks = [one.at_ms for one in words if one.host == host]
+def _losses(host: int, others: Sequence[Witness],
+            words: Sequence[Words]) -> List[Tuple[int, int]]:
+    """When others lost that host: of each time the first and the last word of it.
+
+    Who has dropped it, and speaks of it again, speaks of the next time.
+    """
+    marks = [(one.at_ms, -1, "") for one in words if one.host == host]
     for witness in others:
-        marks += [entry.wall_ms for entry in witness.told
+        marks += [(entry.wall_ms, witness.who, entry.name) for entry in witness.told
                   if entry.name in ("host-dropped", "disarmed-host-dropped", "last-words-heard")
                   and field_of(entry, "host") == host]
-    found = []  # type: List[int]
-    last_ms = 0
-    for mark_ms in sorted(marks):
-        if not found or mark_ms - last_ms > BEFORE_MS:
-            found.append(mark_ms)
-        last_ms = mark_ms
+    found = []  # type: List[Tuple[int, int]]
+    dropped_by = []  # type: List[int]
+    for at_ms, who, name in sorted(marks):
+        if not found or at_ms - found[-1][1] > BEFORE_MS or who in dropped_by:
+            found.append((at_ms, at_ms))
+            dropped_by = []
+        found[-1] = (found[-1][0], at_ms)
+        if name.endswith("dropped"):
+            dropped_by.append(who)
     return found
 
 
-def _foreign(evidence: Evidence, host: int, mark_ms: int,
+def _foreign(evidence: Evidence, host: int, mark_ms: int, window: Tuple[int, int],
              others: Sequence[Witness]) -> Case:
-    """A case of which the host itself says nothing here."""
-    seen = seen_of(host, mark_ms - BEFORE_MS, mark_ms + AFTER_MS, others, evidence.words)
+    """A case of which the host itself says nothing here; others do, in that window of time."""
+    seen = seen_of(host, window[0], window[1], others, evidence.words)
     at_ms = min([mark_ms] + [at for at in (seen.missed_ms,) if at >= 0])
     words = seen.words
     later = [one for one in evidence.words if one.host == host and words is not None

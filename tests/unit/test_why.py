@@ -280,6 +280,49 @@ def test_a_console_that_says_nothing_of_that_time_is_not_called_missing(place, x
     assert not any("No log of Xen" in limit for limit in found["limits"])
 
 
+def loss(at_s, host=2, **words):
+    """What a survivor says when it loses a host of three at that time."""
+    shown = "".join("01"[index != host] for index in range(3))
+    found = [event(1000 * at_s, "hb-domain-changed", liveset=shown),
+             event(1000 * at_s + 3000, "fh-views-agree", heartbeat=shown, statefile=shown),
+             event(1000 * at_s + 3001, "surviving-by-rule-1", liveset=shown),
+             event(1000 * at_s + 13000, "host-dropped", host=host)]
+    if words:
+        found.insert(1, event(1000 * at_s + 2000, "last-words-heard", host=host, **words))
+    return found + [event(1000 * at_s + 40000, "hb-domain-changed", liveset="111")]
+
+
+LOSSES = [
+    # seconds of losses, why
+    ((100,), "once"),
+    ((100, 350), "within the minutes in which others speak of one"),
+    ((100, 170, 240), "as soon as it was back, and again"),
+    ((100, 5000), "hours apart"),
+]
+
+
+@pytest.mark.parametrize("at, why", LOSSES, ids=[row[-1] for row in LOSSES])
+def test_a_survivor_tells_every_loss_of_a_host(place, xha, at, why):
+    said = [event(0, "hb-domain-changed", liveset="111"),
+            event(1, "sf-domain-changed", liveset="111")]
+    for at_s in at:
+        said += loss(at_s)
+    lay(place / "lib" / "recorder", *said)
+    listed = json.loads(xha("--list", "--format=json", str(place / "lib"))[1])["incidents"]
+    assert [(one["host"], one["wall_ms"] - HEADER.wall_ms) for one in listed] == [
+        (2, 1000 * at_s) for at_s in at]
+    found = json.loads(xha("--format=json", str(place / "lib"))[1])["incident"]
+    assert found["dropped_wall_ms"] - HEADER.wall_ms == 1000 * at[-1] + 13000
+
+
+def test_last_words_belong_to_the_loss_that_they_announce(place, xha):
+    said = [event(0, "hb-domain-changed", liveset="111")] + loss(100) + loss(
+        170, code="xapi-failed", text="xapi is gone")
+    lay(place / "lib" / "recorder", *said)
+    listed = json.loads(xha("--list", "--format=json", str(place / "lib"))[1])["incidents"]
+    assert [one["cause"] for one in listed] == ["silent-on-both", "xapi-failed"]
+
+
 RULES = [(FIRED, "none was asked: an armed host that proves nothing is reset by its timers"),
          (BANNER, "none was asked, and HA did not reset this host"),
          ("(XEN) Hardware Dom0 crashed", "none was asked, and HA did not reset this host")]
