@@ -7,7 +7,8 @@ Theory of operation
 that judges them, ``whytell`` puts what belongs to one in order, ``whytext`` writes it down.
 Here is what is between them and the person who asks: which incident is meant.
 
-Without --host it is the last one of any host that the evidence knows of.  A configuration that
+Without --host it is the last one of any host that the evidence knows of; a failed start after
+which one succeeded is passed over.  A configuration that
 is refused now is an incident of its own: such a daemon ends before it has a recorder.
 Source: spec 9, `explain`; docs/why.md.
 """
@@ -80,7 +81,8 @@ def _show(form: str, listed: bool, known: List[Case], gathered: Gathered,
 
 def _told(known: List[Case], gathered: Gathered) -> Told:
     lines = history.history(gathered.sources, syslogger.load_catalogue())
-    return whytell.tell(known[-1], known, lines, gathered.evidence, gathered.notes)
+    return whytell.tell(whytell.last(known, gathered.evidence), known, lines, gathered.evidence,
+                        gathered.notes)
 
 
 def _json(found: Dict[str, Any]) -> str:

@@ -114,6 +114,25 @@ def incidents(evidence: Evidence, host: Optional[int] = None,
     return sorted(found, key=lambda case: (case.at_ms, -case.host))
 
 
+def last(known: Sequence[Case], evidence: Evidence) -> Case:
+    """The incident that is meant where nobody says which.
+
+    Not a failed start after which one succeeded: a host that was reset tries until it comes in,
+    and who asks then wants to know of the reset.
+    """
+    open_ones = [case for case in known if not (case.kind == "refused" and _came_in(
+        case, evidence))]
+    return (open_ones or known)[-1]
+
+
+def _came_in(case: Case, evidence: Evidence) -> bool:
+    """Whether a later daemon of that host came online."""
+    return any(life.header.online or any(entry.name == "host-online"
+                                         for entry in whyseen.events(life))
+               for lives in evidence.lives if any(life is case.life for life in lives)
+               for life in lives if life.header.wall_ms > case.at_ms)
+
+
 def unended(evidence: Evidence, host: Optional[int] = None) -> List[str]:
     """What is to be said of recordings that break off while nobody tells whether they ended.
 

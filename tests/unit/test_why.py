@@ -323,6 +323,22 @@ def test_last_words_belong_to_the_loss_that_they_announce(place, xha):
     assert [one["cause"] for one in listed] == ["silent-on-both", "xapi-failed"]
 
 
+NO_DISK = "State-File: Input/output error"
+STARTS = [
+    # lives, cause that is told, why
+    ([(0, "a", ""), (60, "b", NO_DISK), (70, "b", "")], "silent-on-both", "it came in after that"),
+    ([(0, "a", ""), (60, "b", NO_DISK), (70, "b", NO_DISK)], "storage-at-start", "it is out"),
+    ([(60, "b", NO_DISK), (70, "b", "")], "storage-at-start", "there is nothing else"),
+]
+
+
+@pytest.mark.parametrize("lives, cause, why", STARTS, ids=[row[-1] for row in STARTS])
+def test_a_failed_start_after_which_one_succeeded_is_passed_over(place, xha, lives, cause, why):
+    lay_lives(place, *lives)
+    assert json.loads(xha("--format=json", str(place / "lib"))[1])["incident"]["cause"] == cause
+    assert "[storage-at-start]" in xha("--list", str(place / "lib"))[1]
+
+
 RULES = [(FIRED, "none was asked: an armed host that proves nothing is reset by its timers"),
          (BANNER, "none was asked, and HA did not reset this host"),
          ("(XEN) Hardware Dom0 crashed", "none was asked, and HA did not reset this host")]
