@@ -25,12 +25,12 @@ in b by all, so a phase can be reused by the next walk.
 Nobody is waited for without a bound: a host that is heard but does not move
 is taken out of its domain ("alive, but stuck") and becomes a loss like any.
 
-A walk is of those who were members when it began.  A host that was let in, but
-has not said yet that it knows, is not waited for, and not judged while it is heard: it
-waits itself, for the word of one who lets nobody in while it walks.  Nor is one that
-comes in later; and that one begins no walk of its own, and leaves one, while
-others are so far in theirs that they cannot have counted it.  They and it would
-wait for each other for ever.
+A walk is of those who were members when it began.  A host that was let in, but has not said
+yet that it knows, is not waited for, and not judged while it is heard: it waits itself, for
+the word of one who lets nobody in while it walks.  Nor is one that comes in later; and that
+one begins no walk of its own, and leaves one, while others are so far in theirs that they
+cannot have counted it.  They and it would wait for each other for ever.  Let in just as a walk
+began, it goes with those who count it, and does not wait for who is ahead.
 
 **The wait is the safety of the whole system.**  The last sign of life of a
 dropped host is min(T1, T2) old when it is put out, its watchdogs were last
@@ -128,8 +128,7 @@ class FaultHandling:
             return False
         if self._newcomer_until_ms == NEVER:
             self._newcomer_until_ms = now_ms + timing.walk_bound_ms(view.common)
-        if (not self._is_ahead(view.liveset, Phase.FH1)
-                or now_ms >= self._newcomer_until_ms):
+        if not self._ahead(view.liveset, Phase.FH1) or now_ms >= self._newcomer_until_ms:
             return False
         view.wake(self._newcomer_until_ms)
         return True
@@ -137,14 +136,13 @@ class FaultHandling:
     def _left_behind(self, meeting: Meeting) -> bool:
         """Whether others go on without waiting for this host: it came in too late for them."""
         return (not self._walked and self._step in (Step.READY_ENTER, Step.READY_LEAVE)
-                and self._is_ahead(self._walkers, max(meeting.accepted)))
+                and bool(self._ahead(self._walkers, max(meeting.accepted))))
 
-    def _is_ahead(self, hosts: HostSet, phase: Phase) -> bool:
-        """Whether one of these hosts, if it is heard, is in a later phase."""
-        view = self._view
-        beats = [view.peers[host].heartbeat
-                 for host in (hosts & view.heartbeat_domain).minus(view.me)]
-        return any(beat is not None and beat.phase > phase for beat in beats)
+    def _ahead(self, hosts: HostSet, phase: Phase) -> HostSet:
+        """Those of these hosts that are heard, and in a later phase."""
+        beats = [(host, self._view.peers[host].heartbeat)
+                 for host in (hosts & self._view.heartbeat_domain).minus(self._view.me)]
+        return HostSet(host for host, beat in beats if beat is not None and beat.phase > phase)
 
     def _begin(self, now_ms: int) -> None:
         view = self._view
@@ -214,6 +212,8 @@ class FaultHandling:
             return Step.IDLE
         late = False
         walkers = view.liveset & self._walkers
+        if not self._walked and meeting.publish is not Phase.STARTED:
+            walkers -= self._ahead(walkers, max(meeting.accepted))
         for host in (walkers & view.heartbeat_domain).minus(view.me):
             heartbeat = view.peers[host].heartbeat
             if heartbeat is None or heartbeat.phase in meeting.accepted:

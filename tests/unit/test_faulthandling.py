@@ -560,6 +560,39 @@ def test_a_newcomer_waits_for_a_run_of_others_not_for_ever():
     assert bench.step(1).at is Step.READY_ENTER
 
 
+class Four(Bench):
+    """Hosts 1 and 3 are well, and say that all four are members."""
+
+    def __init__(self):
+        super().__init__(count=4, heartbeat_domain=hosts(0, 1, 3),
+                         statefile_domain=hosts(0, 1, 3))
+
+    def say(self, host, phase, on_statefile=None, **domains):
+        return super().say(host, phase, on_statefile, current_liveset=hosts(0, 1, 2, 3),
+                           **domains)
+
+
+def test_a_newcomer_does_not_wait_for_who_went_on_without_it_in_a_run_that_others_share():
+    """Let in just as host 1 began: host 3 counts me and host 1 does not, and both are well."""
+    bench = Four().step().follow(Phase.FH1).follow(Phase.FH1DONE)
+    bench.say(1, Phase.FH3).say(3, Phase.FH1DONE).step()
+    assert bench.at is Step.EXCHANGE_LEAVE, "host 3 is waited for"
+    bench.say(3, Phase.FH2).step(1).step(1).step(1)
+    assert bench.at is Step.DECIDE_ENTER
+    bench.say(1, Phase.FH4DONE).say(3, Phase.FH3).step(1).step(1)
+    assert bench.at is Step.CONDEMN_ENTER
+    assert bench.view.heartbeat_domain == hosts(0, 1, 3) == bench.view.proposed
+
+
+def test_who_has_walked_before_waits_for_all():
+    """It was a member before the run began, so all count it: who seems ahead is ill."""
+    bench = Four()
+    bench.faults._walked = True
+    bench.step().follow(Phase.FH1).follow(Phase.FH1DONE)
+    bench.say(1, Phase.FH3).say(3, Phase.FH2).step(1).step(1).step(1)
+    assert bench.at is Step.EXCHANGE_LEAVE
+
+
 def test_a_newcomer_leaves_a_run_that_does_not_wait_for_it():
     bench = Bench().step()
     bench.say(1, Phase.FH2).step()
