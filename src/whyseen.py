@@ -221,7 +221,8 @@ class _Look:
 
     def take(self, entry: Entry, within: bool) -> None:
         """One message, in the order in which they were said; ``within`` the window."""
-        if entry.name in _DOMAINS:
+        # Who has lost the State-File sees no record advance, and says nothing of others by that.
+        if entry.name in _DOMAINS and self.who in members(field_of(entry, "liveset")):
             there = self._shows(entry, "liveset")
             if within and self.there[entry.name] and not there and not self.dropped_ms:
                 self.missed_ms.setdefault(entry.name, entry.wall_ms)

@@ -188,7 +188,8 @@ def tell(case: Case, known: Sequence[Case], lines: Sequence[Line], evidence: Evi
 
 def _addresses(evidence: Evidence) -> Sequence[str]:
     rows = [life.header.addresses for lives in evidence.lives for life in lives]
-    return max(rows, key=len) if rows else ()
+    # A log does not know them.
+    return max(rows, key=lambda row: (len([one for one in row if one]), len(row))) if rows else ()
 
 
 # ---- the sequence
@@ -207,7 +208,7 @@ def _moments(case: Case, lines: Sequence[Line]) -> List[Moment]:
         who = int(line.host.split()[0]) if line.host.split()[0].isdigit() else -1
         if not first_ms <= line.wall_ms <= last_ms or not _belongs(case, who, line):
             continue
-        if case.kind != "refused" and line.name in _CALM and line.wall_ms < trouble_ms:
+        if case.kind != "refused" and line.wall_ms < trouble_ms and _is_calm(line):
             continue
         if (who, line.name, line.text) in told and line.name not in _OF_ALL:
             continue
@@ -223,6 +224,11 @@ def _moments(case: Case, lines: Sequence[Line]) -> List[Moment]:
         else:
             found.append(moment)
     return found
+
+
+def _is_calm(line: Line) -> bool:
+    """Whether a line is said in peace; not, of course, that nobody is there any more."""
+    return line.name in _CALM and str(dict(line.fields).get("liveset", "1")).strip("0") != ""
 
 
 def _belongs(case: Case, who: int, line: Line) -> bool:

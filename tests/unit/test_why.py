@@ -323,6 +323,25 @@ def test_last_words_belong_to_the_loss_that_they_announce(place, xha):
     assert [one["cause"] for one in listed] == ["silent-on-both", "xapi-failed"]
 
 
+def test_who_has_lost_the_state_file_has_not_missed_others_there(place, xha):
+    said = [event(0, "hb-domain-changed", liveset="111"),
+            event(1, "sf-domain-changed", liveset="111"),
+            event(60000, "sf-domain-changed", liveset="000"),
+            event(70000, "sf-domain-changed", liveset="111")]
+    lay(place / "lib" / "recorder", *(said + loss(100)))
+    found = json.loads(xha("--format=json", str(place / "lib"))[1])["incident"]
+    assert found["wall_ms"] - HEADER.wall_ms == 100000, "when it was missed"
+
+
+def test_an_address_is_known_from_any_recorder_though_a_log_knows_none(place, xha):
+    lay(place / "lib" / "recorder", fenced(9000))
+    (place / "xha.log").write_text(
+        "2023-11-13T22:13:20.005Z notice  x [daemon-started] host=1 hosts=3 pid=7\n"
+        "2023-11-13T22:13:21.005Z err     x [self-fencing] code=x reason=y\n")
+    assert len(json.loads(xha("--list", "--format=json")[1])["incidents"]) == 2
+    assert xha()[1].startswith("Host 1 (10.0.0.2) fenced itself")
+
+
 NO_DISK = "State-File: Input/output error"
 STARTS = [
     # lives, cause that is told, why

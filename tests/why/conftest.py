@@ -1,7 +1,10 @@
 """What the tests of this directory have."""
 
 import pytest
-from asking import Asker
+
+pytest.register_assert_rewrite("asking")
+
+from asking import Asker  # noqa: E402  (its asserts are to say what differs)
 
 
 @pytest.fixture
