@@ -90,6 +90,8 @@ def rule_of(case: Case) -> str:
     gone_on = set(case.seen.by) - set(case.seen.fenced_too)
     if case.seen.by and not gone_on and case.kind == "fenced":
         parts.append("nor for any other that is known: all fenced themselves")
+    elif case.seen.rule == "2" and not case.seen.dropped_by:
+        parts.append("until then the pool lived by rule 2: nobody has the State-File, all hear all")
     elif case.seen.rule:
         parts.append("the survivors went on by rule {}: {}".format(
             case.seen.rule, "the best partition with the State-File" if case.seen.rule == "1"
