@@ -25,7 +25,8 @@ KEPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 #: What `why` says: as text, and its JSON.
 Answer = namedtuple("Answer", "text found")
 #: The causes that are to be named: on the host itself, on a survivor, of all copied recorders,
-#: and of these with the console.  None: it has to be said that a recording breaks off.
+#: and of these with the console.  None: no survivor is asked; of copies it has to be said that a
+#: recording breaks off.
 Causes = namedtuple("Causes", "itself survivor copies console")
 
 _BREAK = "=====\n"
@@ -121,7 +122,7 @@ class Asker:
         """
         answers = {"itself": ask(hosts[victim], words)}
         survivors = [index for index in hosts if index != victim]
-        if survivors:
+        if causes.survivor is not None:
             answers["survivor"] = ask(hosts[survivors[0]], words)
         copies = Copies(self._archive, self._directory, hosts)
         answers["copies"] = copies.ask(words)

@@ -183,7 +183,8 @@ def test_a_host_without_storage_is_reset_before_it_is_dropped(stacks, measured, 
     victim = stacks.hosts[number]
     fence(stacks, victim, lambda: stacks.pool.disk.set_mode(mode, victim.place.name),
           what + " on one", measured)
-    explained(stacks, asker, what.replace(" ", "-"), victim, "statefile-timer", "State-File")
+    explained(stacks, asker, what.replace(" ", "-"), victim, Causes(
+        "statefile-timer", "storage-of-one", "statefile-timer", "statefile-timer"), "State-File")
 
 
 def test_a_host_whose_xapi_fails_fences_itself_before_it_is_dropped(stacks, measured, asker):
@@ -252,8 +253,8 @@ def test_without_storage_the_next_loss_resets_everybody_and_nobody_is_dropped(st
     survived_with_mark(stacks.hosts[0], boots[0], lost_s, measured)
     for host, boot in zip(stacks.hosts[1:], boots[1:]):
         survived(host, boot, since_s, measured)
-    explained(stacks, asker, "rule-2-and-a-host-lost", stacks.hosts[1], "rule-2-broken",
-              "heartbeat network", "--host=1")
+    explained(stacks, asker, "rule-2-and-a-host-lost", stacks.hosts[1], Causes(
+        "rule-2-broken", None, "rule-2-broken", "rule-2-broken"), "heartbeat network", "--host=1")
 
 
 def test_an_invalid_pool_state_ends_ha_everywhere_without_a_reset(stacks):
