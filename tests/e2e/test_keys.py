@@ -270,6 +270,7 @@ def test_a_daemon_that_dies_by_a_signal_leaves_no_core(pool, tmp_path):
     other.send_signal(signal.SIGSEGV)
     other.wait(30)
     if "/" in pattern or pattern.startswith("|"):
-        pytest.skip("cores go elsewhere here: {}; that none was left proves little".format(pattern))
+        pytest.skip("cores go elsewhere here: {}; that none was left proves little".format(
+            pattern))
     assert any(name.startswith("core") for name in os.listdir(str(tmp_path))), (
         "a core of any other process is left: the test can fail")
