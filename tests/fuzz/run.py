@@ -40,6 +40,8 @@ with atheris.instrument_imports(include=["xha"]):
 INPUT_S, MEMORY_MIB = 20, 2000
 #: What is kept of a target's corpus at most, bytes.
 KEPT_BYTES = 12000
+#: How long a target's inputs are looked through for what is worth keeping, s.
+KEEP_S = 30
 #: The longest input that is printed in a replay line, as text.
 SHOWN = 6000
 
@@ -147,19 +149,50 @@ class Fuzzing:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _keep_best(self):
-        """Put the smallest inputs that reach all that was reached into the corpus."""
-        best = os.path.join(self._folder, "best")
-        os.mkdir(best)
-        os.waitpid(self._child(["-merge=1", best, self._known]), 0)
-        inputs = []
-        for file in os.listdir(best):
-            with open(os.path.join(best, file), "rb") as stream:
-                inputs.append(stream.read())
-        seeds = set(targets.BY_NAME[self.name].seeds())
-        inputs = sorted((one for one in inputs if one not in seeds),
-                        key=lambda one: (len(one), one))
-        while corpus.save(self.name, inputs) > KEPT_BYTES:
-            inputs = inputs[:int(len(inputs) * 0.8)]
+        """Put the smallest inputs that take all lines that were taken into the corpus.
+
+        (libFuzzer's own merge starts programs anew, and there is none to start.)
+        """
+        target = targets.BY_NAME[self.name]
+        seeds = target.seeds()
+        found = set()
+        for file in os.listdir(self._known):
+            with open(os.path.join(self._known, file), "rb") as stream:
+                found.add(stream.read())
+        taken = set()
+        for data in seeds:
+            taken |= steps_of(target, data)
+        kept = []
+        until = time.monotonic() + KEEP_S
+        for data in sorted(found - set(seeds), key=lambda one: (len(one), one)):
+            more = steps_of(target, data) - taken
+            if more:
+                taken |= more
+                kept.append(data)
+            if time.monotonic() > until:
+                break
+        while corpus.save(self.name, kept) > KEPT_BYTES:
+            kept = kept[:int(len(kept) * 0.8)]
+
+
+def steps_of(target, data):
+    """From which line to which of src/ a target goes with an input."""
+    found, last = set(), {}
+
+    def trace(frame, event, _):
+        if not frame.f_code.co_filename.startswith(sources.SRC):
+            return None
+        found.add((frame.f_code, last.get(frame, 0), frame.f_lineno))
+        last[frame] = frame.f_lineno
+        if event == "return":
+            last.pop(frame, None)
+        return trace
+    sys.settrace(trace)
+    try:
+        target.run(data)
+    finally:
+        sys.settrace(None)
+    return found
 
 
 def tell(name, out, took_s):
