@@ -30,7 +30,7 @@ EXCUSED = {
     "whyfiles._look_at_xen": "whyxen.ends", "installdisk.journal": "installplan.decode",
     "installdisk.encode_for_disk": "installplan.decode of what was just encoded",
     # It decodes what an encoder of its own has just made.
-    "htmlpage.page": "ASCII of a page", "plainxml.ascii_only": "ASCII of a text",
+    "htmlpage.page": "ASCII of a page",
     # Of this very program: another process or module of it, over a pipe of its own.
     "simcampaign._read": "a worker", "usertimers._await_ready": "the timers' process",
     "userwatchdog.main": "the daemon's settings", "userwatchdog._take_command": "the daemon",
