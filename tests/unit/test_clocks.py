@@ -107,7 +107,7 @@ def test_no_lock_of_the_daemon_is_waited_for_with_a_time_out_of_its_own():
         for name, call in calls(trees[room]):
             timed = call.func.attr in WAITING and (call.args or any(
                 word.arg == "timeout" for word in call.keywords))
-            other = (isinstance(call.func.value, ast.Constant)          # a text's join
+            other = (type(call.func.value).__name__ in ("Constant", "Str", "Bytes")  # a text's join
                      or call.func.attr == "get" and not any(
                          word.arg == "timeout" for word in call.keywords)    # a dictionary's
                      or ast.dump(call.func.value) == _OS_PATH)
