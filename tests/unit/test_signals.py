@@ -75,7 +75,7 @@ def test_what_still_ends_it(name):
     process = subprocess.Popen(
         [sys.executable, "-B", "-c", PROGRAM.format(
             tests=TESTS, work="print(1, flush=True); signal.pause()")],
-        stdout=subprocess.PIPE, preexec_fn=no_core)
+        stdout=subprocess.PIPE, preexec_fn=afresh)
     assert process.stdout.readline() == b"1\n"
     process.send_signal(getattr(signal, name))
     wait_until(lambda: process.poll() is not None)
@@ -83,9 +83,11 @@ def test_what_still_ends_it(name):
     process.stdout.close()
 
 
-def no_core():
+def afresh():
+    """Without a core file; and a shell's background job would not end of SIGQUIT."""
     import resource
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def test_the_end_is_not_forgotten_among_any_number_of_others():
