@@ -177,10 +177,7 @@ class Acceptance:
     def _tell(self, peer: Peer, before: Optional[Heartbeat], heartbeat: Heartbeat) -> None:
         """Say what an operator wants to know of another host, once for each change."""
         view = self._view
-        words = heartbeat.seal.last_words if heartbeat.seal else None
-        old = before.seal.last_words if before is not None and before.seal else None
-        if words is not None and words != old:
-            view.log("last-words-heard", host=peer.index, code=words.code, text=words.text)
+        view.tell_last_words(peer, heartbeat.seal.last_words if heartbeat.seal else None)
         disarmed = heartbeat.seal is not None and heartbeat.seal.fencing is FencingMode.DISARMED
         was = (before is not None and before.seal is not None
                and before.seal.fencing is FencingMode.DISARMED)

@@ -92,6 +92,10 @@ def _take_record(view: View, peer: Peer, content: HostRecord, now_ms: int) -> bo
             peer.incarnation = content.seal.incarnation
             peer.sealed_sequence = 0
     peer.record = content
+    if advanced and content.seal is not None and peer.index != view.me:
+        # A host that is cut off has no other way to say why it died, and its next daemon writes
+        # over it.
+        view.tell_last_words(peer, content.seal.last_words)
     _note_sealing(view, peer, content, advanced)
     if advanced and peer.read_before:
         if _is_other_instance(view, peer, content):

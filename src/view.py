@@ -34,7 +34,7 @@ class Peer:
                  "record", "read_before", "advanced_at_ms", "withheld_advance_at_ms",
                  "statefile_discount_ms", "unsealed_readings", "bad_since_ms",
                  "bad_fingerprint", "bad_text", "alive_though_dropped", "suspect_at_ms",
-                 "member_incarnation", "asked_incarnation", "exclusion_void")
+                 "member_incarnation", "asked_incarnation", "exclusion_void", "words_told")
 
     def __init__(self, index: HostIndex, uuid: str, address: str) -> None:
         self.index = index
@@ -77,6 +77,8 @@ class Peer:
         self.asked_incarnation = 0
         # It was let in since its record was read: what that says of exclusion is over.
         self.exclusion_void = False
+        # The last incarnation of it whose last words were said.
+        self.words_told = 0
         # The host was dropped and still speaks: the gravest error, said once.
         self.alive_though_dropped = False
 
@@ -246,6 +248,12 @@ class View:
         """Ask to be stepped at ``at_ms`` at the latest."""
         if self.wake_at_ms == NEVER or at_ms < self.wake_at_ms:
             self.wake_at_ms = at_ms
+
+    def tell_last_words(self, peer: Peer, words: Optional[LastWords]) -> None:
+        """Say why another host fenced itself; once, on whichever path that is learned first."""
+        if words is not None and words.incarnation > peer.words_told:
+            peer.words_told = words.incarnation
+            self.log("last-words-heard", host=peer.index, code=words.code, text=words.text)
 
     def burst(self) -> None:
         """Ask for three heartbeats, the first at once (spec 4)."""

@@ -313,6 +313,9 @@ def _foreign(evidence: Evidence, host: int, mark_ms: int, window: Tuple[int, int
              and one.text == words.text]
     if words is not None and later:
         words = words._replace(heard=later[0].heard)
+        if words.at_ms - later[0].at_ms >= 1000:
+            # Who was told had read it a cycle later; the host itself says whole seconds.
+            words = words._replace(at_ms=later[0].at_ms)
     near = sorted((end for end in _ends(evidence, host)
                    if mark_ms - BEFORE_MS <= end.at_ms <= mark_ms + AFTER_MS),
                   key=lambda end: abs(end.at_ms - at_ms))

@@ -143,7 +143,7 @@ class _Pile:
                     host=host["index"], code=words["code"], text=words["text"],
                     at_ms=calendar.timegm(time.strptime(
                         words["at"], "%Y-%m-%dT%H:%M:%SZ")) * 1000,
-                    heard=tuple(words["heartbeat_domain"])))
+                    heard=tuple(words["heartbeat_domain"]), on_statefile=True))
 
     def whole(self, now: Optional[Now], settings: Optional[Config],
               refusal: Optional[XhaError]) -> Gathered:

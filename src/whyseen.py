@@ -10,6 +10,7 @@ went on, the last words it heard, and when it dropped it.  Who went on knows bes
 was put out together with the one that is asked about saw another picture.  Pure.  Source: spec 9.
 """
 
+import re
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from xha.recorderformat import Entry, Recording
@@ -23,13 +24,15 @@ _TAKEN = _DOMAINS + (
     "fh-views-agree", "surviving-by-rule-1", "surviving-by-rule-2", "fence-requested",
     "self-fencing", "statefile-lost", "host-dropped", "disarmed-host-dropped",
     "last-words-heard", "peer-restarted", "dropped-host-runs")
+#: How last words begin that say whom their host heard (``faulthandling``).
+_NO_RULE = re.compile("no survival rule applies: heard ([01]+),")
 #: A recording that begins later than this after its daemon has lost its beginning, ms.
 _WHOLE_MS = 5000
 
 
 @record
 class Words(NamedTuple):
-    """Last words of a host, as the State-File has them."""
+    """Last words of a host, as the State-File has them, or another host that was told them."""
 
     host: int
     code: str
@@ -37,6 +40,7 @@ class Words(NamedTuple):
     at_ms: int
     # Whom it heard then; None: that is not known.
     heard: Optional[Tuple[int, ...]]
+    on_statefile: bool = False
 
 
 @record
@@ -124,6 +128,12 @@ def members(picture: Any) -> Tuple[int, ...]:
     if not isinstance(picture, str):
         return ()
     return tuple(index for index, digit in enumerate(picture) if digit == "1")
+
+
+def _heard_of(host: int, text: str) -> Optional[Tuple[int, ...]]:
+    """Whom a host heard, itself with them, by its last words; None: they do not say."""
+    found = _NO_RULE.match(text)
+    return tuple(sorted({host}.union(members(found.group(1))))) if found else None
 
 
 def events(life: Recording) -> Iterator[Entry]:
@@ -250,7 +260,7 @@ class _Look:
         elif about and entry.name == "last-words-heard" and self.words is None:
             self.words = Words(host=self.host, code=str(field_of(entry, "code")),
                                text=str(field_of(entry, "text")), at_ms=entry.wall_ms,
-                               heard=None)
+                               heard=_heard_of(self.host, str(field_of(entry, "text"))))
         elif about and entry.name == "peer-restarted":
             self.restarted = True
         elif about and entry.name == "dropped-host-runs":

@@ -95,8 +95,8 @@ def _peers(case: Case) -> str:
             "were heard" if seen.heartbeat else "were not heard",
             "advanced" if seen.statefile else "did not advance"))
     if seen.words is not None:
-        parts.append("its last words were heard" if seen.words.heard is None
-                     else "its last words are on the State-File")
+        parts.append("its last words are on the State-File" if seen.words.on_statefile
+                     else "its last words were heard")
     if seen.dropped_by:
         since_ms = seen.missed_ms if seen.missed_ms >= 0 else case.at_ms
         parts.append("dropped by {} at {}, {:.1f} s after {}".format(

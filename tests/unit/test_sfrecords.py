@@ -4,7 +4,8 @@ import pytest
 from core_samples import bad, good, host_record, names_of, reading, record_seal, view_of
 
 from xha import sfrecords
-from xha.published import NEVER
+from xha.hostset import EMPTY
+from xha.published import NEVER, LastWords
 
 
 def content(sequence, incarnation=None):
@@ -74,3 +75,46 @@ def test_a_bad_record_proves_nothing_of_an_xhad(sequences, found, why):
             bad() if sequence is None else content(sequence)]))
         seen.append(view.peers[2].is_xhad)
     assert seen == found
+
+
+def words_of(incarnation):
+    return LastWords(code="no-survival-rule", text="no rule applies", at_wall_s=1,
+                     incarnation=incarnation, liveset=EMPTY, heartbeat_domain=EMPTY,
+                     statefile_domain=EMPTY)
+
+
+def last(sequence, incarnation, words=None):
+    return good(host_record(2, sequence=sequence, seal=record_seal(incarnation)._replace(
+        last_words=words)))
+
+
+LAST_WORDS = [
+    # records of host 2 in reading after reading; how often its last words are said
+    ([last(5, 1000), last(6, 1000, words_of(1000)), last(6, 1000, words_of(1000))], 1,
+     "a host that is cut off dies"),
+    ([last(6, 1000, words_of(1000)), last(6, 1000, words_of(1000))], 0,
+     "they were there when this host came"),
+    ([last(5, 1000), last(6, 1000, words_of(1000)), last(7, 1000, words_of(1000))], 1,
+     "written twice"),
+    ([last(5, 1000), last(6, 1000, words_of(1000)), last(1, 2000), last(2, 2000, words_of(2000))],
+     2, "it dies again, in its next life"),
+    ([last(5, 2000), last(6, 1000, words_of(1000))], 0, "a late write of an earlier life"),
+]
+
+
+@pytest.mark.parametrize("records, times, why", LAST_WORDS, ids=[row[-1] for row in LAST_WORDS])
+def test_last_words_on_the_statefile_are_said_once(records, times, why):
+    view = view_of()
+    for at_ms, record in enumerate(records):
+        sfrecords.take(view, reading(1000 * (1 + at_ms), [
+            good(host_record(0)), good(host_record(1)), record]))
+    assert names_of(view.out).count("last-words-heard") == times
+
+
+def test_last_words_that_were_heard_are_not_said_again_when_they_are_read():
+    view = view_of()
+    view.tell_last_words(view.peers[2], words_of(1000))
+    for at_ms, record in enumerate([last(5, 1000), last(6, 1000, words_of(1000))]):
+        sfrecords.take(view, reading(1000 * (1 + at_ms), [
+            good(host_record(0)), good(host_record(1)), record]))
+    assert names_of(view.out).count("last-words-heard") == 1

@@ -25,7 +25,7 @@ FENCE_S = 3 * SECONDS["T"] + SECONDS["Ws"]
 
 #: A survivor alone knows the path.  The last words of the host were on the State-File, where its
 #: next daemon wrote over them.
-CUT_OFF = Causes("cut-off", "network-of-one", "cut-off", "cut-off")
+CUT_OFF = Causes("cut-off", "cut-off", "cut-off", "cut-off")
 
 
 def silent(cause):
