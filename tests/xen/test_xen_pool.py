@@ -23,8 +23,8 @@ from xenrig.pool import Pool
 #: the walk of the fault handler; s.
 FENCE_S = 3 * SECONDS["T"] + SECONDS["Ws"]
 
-#: A survivor alone knows the path.  The last words of the host were on the State-File, where its
-#: next daemon wrote over them.
+#: A survivor keeps the last words that the host left on the State-File, where its next daemon
+#: writes over them.
 CUT_OFF = Causes("cut-off", "cut-off", "cut-off", "cut-off")
 
 
