@@ -36,6 +36,7 @@ LINES = [
     ("active", r"host (?P<quiet>\d+) sets the pool state to active", False),
     ("propose", r"(?P<quiet>[\d,]+) ask to be master", False),
     ("cancel", r"(?P<quiet>[\d,]+) give the lock back", False),
+    ("rekey", r"host (?P<quiet>\d+) is asked for a new pool key", False),
     ("hold", r"xapi of (?P<quiet>\d+) is held", False),
     ("forge", r"forged datagrams reach (?P<quiet>\d+)", False),
     ("replay", r"recorded heartbeats reach (?P<quiet>\d+) again", False),
@@ -91,7 +92,7 @@ class Round:
         kinds = [getattr(self, name) for name in (
             "crash", "kill", "restart", "stop", "freeze", "freeze", "part", "isolate", "link",
             "one_way", "cut_and_freeze", "disk", "disk", "all_disks", "slow", "disarm", "exclude",
-            "propose", "propose", "cancel")]
+            "propose", "propose", "cancel", "rekey", "rekey")]
         noises = [getattr(self, name) for name in (
             "hold", "forge", "replay", "flood", "attack", "rotate", "fill", "active")]
         chosen = dice.some(kinds, dice.between(2, 5)) + dice.some(noises, dice.between(2, 4))
@@ -219,6 +220,9 @@ class Round:
 
     def active(self):
         self.say("host {} sets the pool state to active".format(self._host()))
+
+    def rekey(self):
+        self.say("host {} is asked for a new pool key".format(self._host()))
 
     def hold(self):
         self.say("xapi of {} is held".format(self._host()))
