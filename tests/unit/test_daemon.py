@@ -302,7 +302,8 @@ daemon._Daemon._turn = turn
 """.format(host.folder))
     host.wait_for("fencing-armed", "host-online")
     open(host.folder + "/now", "w").close()
-    assert host.ended() == 127
+    # Or the interpreter itself ends it, which before 3.9 cannot always make the exception.
+    assert host.ended() in (127, -signal.SIGABRT)
     assert "watchdogs-closed" not in host.names()
     assert timerrecord.read(host.paths).record.armed
 
