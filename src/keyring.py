@@ -157,7 +157,7 @@ class KeyRing:
             self._shown = None
         elif self._shown != on_disk:
             self._shown, self._shown_since_ms = on_disk, view.reading_completed_at_ms
-        return found.with_ring(view.ring)
+        return found if on_disk == view.ring else found.with_ring(view.ring)
 
     def to_write(self, on_disk: Optional[Ring]) -> Optional[Ring]:
         """What the global record should hold, that was just read; ``on_disk`` for no change."""

@@ -27,6 +27,7 @@ So of any two rings that lie one step apart, each accepts what the other sends.
 Source: spec 4, seal; docs/key.md.
 """
 
+import functools
 from typing import NamedTuple, Optional
 
 from xha import keyedhash
@@ -81,9 +82,7 @@ class Ring(NamedTuple):
     @property
     def mark(self) -> int:
         """What a host publishes to show that it goes by this ring: 64 bits, not ``NOT_SAID``."""
-        data = b"xha ring" + self.step.to_bytes(8, "little") + bytes(self.key) + bytes(
-            self.also or b"")
-        return int.from_bytes(keyedhash.digest(data)[:8], "little") or 1
+        return _mark(self.step, self.key, self.also)
 
     def announced(self, key: PoolKey) -> "Ring":
         """The ring after this one, which is settled: ``key`` is to come."""
@@ -96,3 +95,10 @@ class Ring(NamedTuple):
         if self.stage == ANNOUNCED:
             return Ring(step=self.step + 1, key=self.also, also=self.key)
         return Ring(step=self.step + 1, key=self.key, also=None)
+
+
+@functools.lru_cache(4)
+def _mark(step: int, key: PoolKey, also: Optional[PoolKey]) -> int:
+    """It is published with each record, and seldom another one."""
+    data = b"xha ring" + step.to_bytes(8, "little") + bytes(key) + bytes(also or b"")
+    return int.from_bytes(keyedhash.digest(data)[:8], "little") or 1
