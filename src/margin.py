@@ -63,7 +63,7 @@ from xha.nearmiss import NearMisses
 from xha.published import NEVER
 from xha.snapshot import Approach, Margin
 
-LOOP, _HEARTBEAT_TIMER, _STATEFILE_TIMER, _WRITE, _READ = range(len(OWN))
+_LOOP, _HEARTBEAT_TIMER, _STATEFILE_TIMER, _WRITE, _READ = range(len(OWN))
 
 #: By so much, ms, a healthy pool may come above what its intervals add up to.
 _SLACK_MS = 100
@@ -107,21 +107,20 @@ class Margins:
         self._limit_ms = [limits[path] for path, _ in self._slots]
         self._near_ms = [near_ms(path, limits[path], common) for path, _ in self._slots]
         self._closest = Closest(len(self._slots))
-        #: What is to be looked at: above the largest of five minutes, or a near miss; by slot.
-        self.heed_ms = [NEVER] * len(self._slots)
+        # What is to be looked at: above the largest of five minutes, or a near miss.
+        self._heed_ms = [NEVER] * len(self._slots)
         # Since when a sign is expected.
         self._since_ms = [_NOBODY_MS] * len(self._slots)
         # The last sign of each own path.
         self._sign_ms = [NEVER] * len(OWN)
         self._init_peers(common)
-        #: Gaps that ended in this turn: slot, began, ended, part that was my own fault.
-        self.gaps = []  # type: List[Tuple[int, int, int, int]]
+        # Gaps that ended in this turn: slot, began, ended, part that was my own fault.
+        self._gaps = []  # type: List[Tuple[int, int, int, int]]
         # What was slow lately: kind, ms, when it ended.
         self._slow = {}  # type: Dict[str, Tuple[int, int]]
         self._slow_for_ms = min(t1_ms, t2_ms)
-        #: From this on the time between two turns' ends is a stall; and the end of the last one.
-        self.stall_ms = timing.stall_gap_ms(common)
-        self.turned_ms = NEVER
+        self._stall_ms = timing.stall_gap_ms(common)
+        self._turned_ms = NEVER
         self._wall_offset_ms = 0
         self._near_misses = NearMisses(limits, device)
 
@@ -149,7 +148,7 @@ class Margins:
             calm: and no fault handler runs.
         """
         others = liveset.minus(self._me)
-        self._expect(LOOP, armed, now_ms)
+        self._expect(_LOOP, armed, now_ms)
         self._expect(_HEARTBEAT_TIMER, armed, now_ms)
         self._expect(_STATEFILE_TIMER, armed, now_ms)
         self._expect(_WRITE, armed and not sr2, now_ms)
@@ -180,10 +179,10 @@ class Margins:
         before_ms, self._heard_ms[host] = self._heard_ms[host], at_ms
         last_ms, self._said_ms[host] = self._said_ms[host], said_ms
         if before_ms != NEVER:
-            if at_ms - before_ms > self.heed_ms[self._heard + host]:
-                self.gaps.append((self._heard + host, before_ms, at_ms, self._deaf_ms[host]))
-            if last_ms > said_ms and last_ms > self.heed_ms[self._heard_by + host]:
-                self.gaps.append((self._heard_by + host, before_ms - last_ms, before_ms, 0))
+            if at_ms - before_ms > self._heed_ms[self._heard + host]:
+                self._gaps.append((self._heard + host, before_ms, at_ms, self._deaf_ms[host]))
+            if last_ms > said_ms and last_ms > self._heed_ms[self._heard_by + host]:
+                self._gaps.append((self._heard_by + host, before_ms - last_ms, before_ms, 0))
         self._deaf_ms[host] = 0
 
     def timer(self, watchdog: Watchdog, issued_ms: int, now_ms: int) -> int:
@@ -197,8 +196,8 @@ class Margins:
         before_ms, self._sign_ms[slot] = self._sign_ms[slot], next_ms
         if before_ms == NEVER:
             return NEVER
-        if now_ms - before_ms > self.heed_ms[slot]:
-            self.gaps.append((slot, before_ms, now_ms, 0))
+        if now_ms - before_ms > self._heed_ms[slot]:
+            self._gaps.append((slot, before_ms, now_ms, 0))
         return now_ms - before_ms
 
     def access(self, kind: str, own: bool, issued_ms: int, completed_ms: int, error: str) -> None:
@@ -221,25 +220,21 @@ class Margins:
             last_ms = self._advanced_ms[host]
             if now_ms != last_ms:
                 self._advanced_ms[host] = now_ms
-                if last_ms != NEVER and now_ms - last_ms > self.heed_ms[self._record + host]:
-                    self.gaps.append((self._record + host, last_ms, now_ms,
+                if last_ms != NEVER and now_ms - last_ms > self._heed_ms[self._record + host]:
+                    self._gaps.append((self._record + host, last_ms, now_ms,
                                        self._blind_ms - self._blind_before_ms[host]))
                 self._blind_before_ms[host] = self._blind_ms
 
     def turn(self, began_ms: int, now_ms: int) -> None:
-        """A turn of the loop ended; after all that happened in it was told.
-
-        Of one in which no gap ended, that was no stall and took no longer than is heeded, it is
-        enough to set ``turned_ms``.
-        """
-        before_ms, self.turned_ms = self.turned_ms, now_ms
-        if before_ms != NEVER and now_ms - before_ms >= self.stall_ms:
+        """A turn of the loop ended; after all that happened in it was told."""
+        before_ms, self._turned_ms = self._turned_ms, now_ms
+        if before_ms != NEVER and now_ms - before_ms >= self._stall_ms:
             self._stalled(before_ms, began_ms, now_ms)
-        elif now_ms - began_ms > self.heed_ms[LOOP]:
+        elif now_ms - began_ms > self._heed_ms[_LOOP]:
             self._note_slow("turn", now_ms - began_ms, now_ms)
-            self.gaps.append((LOOP, began_ms, now_ms, 0))
-        if self.gaps:
-            gaps, self.gaps = self.gaps, []
+            self._gaps.append((_LOOP, began_ms, now_ms, 0))
+        if self._gaps:
+            gaps, self._gaps = self._gaps, []
             for gap in gaps:
                 self._judge(*gap)
 
@@ -248,11 +243,11 @@ class Margins:
         busy = 2 * (now_ms - began_ms) > now_ms - before_ms
         self._note_slow("turn" if busy else "pause", now_ms - before_ms, now_ms)
         deaf = []
-        for slot, began, ended, own_ms in self.gaps:
+        for slot, began, ended, own_ms in self._gaps:
             if self._heard <= slot < self._heard_by:
                 own_ms += max(0, min(ended, now_ms) - max(began, before_ms))
             deaf.append((slot, began, ended, own_ms))
-        self.gaps = [(LOOP, before_ms, now_ms, 0)] + deaf
+        self._gaps = [(_LOOP, before_ms, now_ms, 0)] + deaf
         for host, at_ms in enumerate(self._heard_ms):
             self._deaf_ms[host] += now_ms - max(before_ms, at_ms)
 
@@ -267,13 +262,13 @@ class Margins:
     def _judge(self, slot: int, began_ms: int, ended_ms: int, own_ms: int) -> None:
         """A gap ended."""
         used_ms = ended_ms - began_ms - own_ms
-        if began_ms < self._since_ms[slot] or used_ms <= self.heed_ms[slot]:
+        if began_ms < self._since_ms[slot] or used_ms <= self._heed_ms[slot]:
             return
         slow, slow_ms = self._cause(slot, began_ms, used_ms)
         approach = Approach(used_ms=used_ms, wall_ms=ended_ms + self._wall_offset_ms,
                             slow=slow, slow_ms=slow_ms)
         self._closest.note(slot, approach)
-        self.heed_ms[slot] = min(self._closest.largest_ms[slot], self._near_ms[slot])
+        self._heed_ms[slot] = min(self._closest.largest_ms[slot], self._near_ms[slot])
         if used_ms > self._near_ms[slot]:
             self._near_misses.add(*self._slots[slot], approach, began_ms, ended_ms)
 
@@ -304,7 +299,7 @@ class Margins:
 
     def _roll(self, now_ms: int) -> None:
         if self._closest.roll(now_ms):
-            self.heed_ms[:] = [NEVER] * len(self.heed_ms)
+            self._heed_ms[:] = [NEVER] * len(self._heed_ms)
 
     def read(self, now_ms: int) -> Tuple[Margin, ...]:
         """The closest approaches of every path on which anything was ever expected."""

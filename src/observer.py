@@ -37,7 +37,7 @@ from typing import Any, List, Tuple
 from xha.actions import Log, Watchdog
 from xha.catalogue import Catalogue
 from xha.config import Common, Config
-from xha.margin import LOOP, Margins
+from xha.margin import Margins
 from xha.published import NEVER, Phase
 from xha.recorder import Recorder
 from xha.snapshot import Snapshot
@@ -134,24 +134,16 @@ class Observer:
 
     def turn(self, began_at_ms: int, now_ms: int) -> Tuple[Log, ...]:
         """A turn of the loop ended, which had begun then; near misses, and about the recorder."""
-        view, margins = self._view, self._margins
-        took_ms = now_ms - began_at_ms
-        if (view.looks == self._looks and view.reading_completed_at_ms == self._read_at_ms
-                and took_ms <= self._turn_ms_max and took_ms <= margins.heed_ms[LOOP]
-                and now_ms - self._looked_at_ms < self._patience_ms and not margins.gaps
-                and now_ms - margins.turned_ms < margins.stall_ms):
-            # Nothing happened; so it is with most turns, and what follows would find that too.
-            margins.turned_ms = now_ms
-            return ()
+        view = self._view
         if view.looks != self._looks:
             self._looks = view.looks
             self._look_at_state(now_ms)
         if view.reading_completed_at_ms != self._read_at_ms:
             self._read_at_ms = view.reading_completed_at_ms
-            margins.reading(self._read_at_ms, [peer.advanced_at_ms for peer in view.peers])
-        margins.turn(began_at_ms, now_ms)
-        if took_ms > self._turn_ms_max:
-            self._turn_ms_max = took_ms
+            self._margins.reading(self._read_at_ms, [peer.advanced_at_ms for peer in view.peers])
+        self._margins.turn(began_at_ms, now_ms)
+        if now_ms - began_at_ms > self._turn_ms_max:
+            self._turn_ms_max = now_ms - began_at_ms
         if now_ms - self._looked_at_ms < self._patience_ms:
             return ()
         if self._began_at_ms == NEVER:
@@ -161,7 +153,7 @@ class Observer:
         self._patience_ms = CLOSE_MS if close else self._rest_ms
         if close or now_ms - self._began_at_ms >= SPAN_MS:
             self._measure(now_ms)
-        return self._recorder.news() + margins.look(now_ms, int(time.time() * 1000))
+        return self._recorder.news() + self._margins.look(now_ms, int(time.time() * 1000))
 
     def _look_at_state(self, now_ms: int) -> None:
         view, state = self._view, _state_of(self._view)
