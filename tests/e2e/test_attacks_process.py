@@ -18,17 +18,10 @@ from rig.attack import Undisturbed
 from rig.host import FENCED, KILLED, SETTINGS
 from rig.messages import count, counted, names
 from rig.syslog import Syslog
+from rig.waiting import until
 
 #: Longer than every time-out: whoever is held up by an attack is missed.
 LONG_S = max(SETTINGS[name] for name in ("T1", "T2", "Wh", "Ws")) + 4
-
-
-def until(holds, what, within_s=20):
-    """Wait until something holds."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 #: Signals that nothing may come of, however many; those of SIGHUP open the log anew.

@@ -14,17 +14,10 @@ from rig import attack, view
 from rig.attack import Undisturbed
 from rig.host import SETTINGS
 from rig.messages import count, counted, names
+from rig.waiting import until
 
 #: Longer than every time-out: whoever is held up by an attack is missed.
 LONG_S = max(SETTINGS[name] for name in ("T1", "T2", "Wh", "Ws")) + 2
-
-
-def until(holds, what, within_s=20):
-    """Wait until something holds."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def test_a_thousand_bad_clients_of_every_kind_disturb_nobody(pool_of, measured):

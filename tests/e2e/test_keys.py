@@ -13,6 +13,7 @@ import pytest
 from rig import keys
 from rig.host import ENVIRONMENT
 from rig.network import address
+from rig.waiting import until
 
 EVERYBODY = (0, 1, 2)
 
@@ -20,14 +21,6 @@ EVERYBODY = (0, 1, 2)
 def ring(pool):
     """What the State-File holds."""
     return keys.ring_of(pool.disk.peek(0))
-
-
-def until(holds, within_s, what):
-    """Wait for something."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, "not within {} s: {}".format(within_s, what)
-        time.sleep(0.1)
 
 
 def facts(host):
@@ -67,7 +60,7 @@ def pool(pool_of, archive):
     made.program = [interpreter, archive] if interpreter else [archive]
     made.form()
     for host in made.hosts:
-        until(lambda host=host: facts(host)["pool_state"] == "active", 5, "all have read it")
+        until(lambda host=host: facts(host)["pool_state"] == "active", "all have read it", 5)
     return made
 
 
@@ -90,13 +83,13 @@ def test_the_key_is_changed_under_load_and_nobody_is_missed(pool, busy, measured
     flood = pool.network.flood("10.99.0.77", 0, [b"\xff" * size for size in (0, 743, 1400)])
     began_at = time.monotonic()
     command = changing(pool.hosts[2], pool)
-    until(lambda: ring(pool).step == 1, 10, "the key is announced")
+    until(lambda: ring(pool).step == 1, "the key is announced", 10)
     assert ring(pool).key == old.key
     new = ring(pool).other
     # It is seen by who looks, on another host: by fingerprints.
     until(lambda: "The pool key is being changed (announced): heartbeats are sent with {}, and {} "
           "is accepted too.".format(keys.fingerprint(old.key), keys.fingerprint(new))
-          in words(pool.hosts[0].must("status")), 5, "status tells")
+          in words(pool.hosts[0].must("status")), "status tells", 5)
     # In the middle of it a daemon ends, and starts again.
     other = pool.hosts[1]
     other.must("disarm-fencing")
@@ -116,7 +109,7 @@ def test_the_key_is_changed_under_load_and_nobody_is_missed(pool, busy, measured
     for host in pool.hosts:
         until(lambda host=host: facts(host)["pool_key"] == {
             "fingerprint": keys.fingerprint(new), "other": None, "stage": "settled", "changes": 1,
-            "waits_for": []}, 10, "host {} goes by it".format(host.index))
+            "waits_for": []}, "host {} goes by it".format(host.index), 10)
         # Nobody who was well was refused, and nobody was lost.
         assert not refused(host) and not refused(host, "not-authentic"), facts(host)
         assert host.watch.now.live == EVERYBODY
@@ -130,13 +123,13 @@ def test_what_is_proven_with_the_old_key_is_refused_after_the_end(pool):
     assert keys.fingerprint(old.key) in result.out
     new = ring(pool)
     assert new.key != old.key and new.step == 3
-    until(lambda: facts(pool.hosts[1])["pool_key"]["stage"] == "settled", 10, "host 1 has read it")
+    until(lambda: facts(pool.hosts[1])["pool_key"]["stage"] == "settled", "host 1 has read it", 10)
     genuine = recorded(pool, 2, 1)
     assert keys.proven(genuine, new.key) == genuine
     before = refused(pool.hosts[1])
     forged = [keys.proven(genuine, old.key, later=1000 + number) for number in range(20)]
     pool.network.forge(address(2), 1, forged)
-    until(lambda: refused(pool.hosts[1]) == before + len(forged), 5, "all are refused")
+    until(lambda: refused(pool.hosts[1]) == before + len(forged), "all are refused", 5)
     # The same with the key that is valid is believed: it was the key, and nothing else.
     pool.network.forge(address(2), 1, [keys.proven(genuine, new.key, later=9)])
     time.sleep(1.5)
@@ -147,16 +140,16 @@ def test_what_is_proven_with_the_old_key_is_refused_after_the_end(pool):
 
 def test_the_command_may_be_killed_and_given_again(pool):
     first = changing(pool.hosts[1], pool)
-    until(lambda: ring(pool).step == 1, 10, "the key is announced")
+    until(lambda: ring(pool).step == 1, "the key is announced", 10)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    until(lambda: facts(pool.hosts[2])["pool_key"]["stage"] == "announced", 5, "host 2 reads it")
+    until(lambda: facts(pool.hosts[2])["pool_key"]["stage"] == "announced", "host 2 reads it", 5)
     again = pool.hosts[2].must("write-statefile", "rotate-key", timeout_s=200)
     assert "already: nothing new was begun" in again.out
     assert ring(pool).step == 3
     # And begun again it is another change, of which `doctor` tells, too.
     another = changing(pool.hosts[0], pool)
-    until(lambda: ring(pool).step == 4, 10, "another change is announced")
+    until(lambda: ring(pool).step == 4, "another change is announced", 10)
     assert "it is being changed, step 1 of 3 (announced)" in words(
         pool.hosts[0].command("doctor", "--pool", "--seconds=3",
                               "--config=" + pool.hosts[0].config))
@@ -202,7 +195,7 @@ def test_no_output_no_log_and_no_file_shows_a_key(pool, tmp_path):
         file.write(image.read())
     first = ring(pool)
     command = changing(host, pool)
-    until(lambda: ring(pool).step == 1, 10, "the key is announced")
+    until(lambda: ring(pool).step == 1, "the key is announced", 10)
     known = set().union(*(keys.traces(key) for key in (first.key, ring(pool).other)))
     shown = []
 
@@ -222,7 +215,7 @@ def test_no_output_no_log_and_no_file_shows_a_key(pool, tmp_path):
     pool.disk.poke(0, b"\xa5" * 4, offset=1160)
     shown.append(("a damaged key", host.command("dump-statefile", pool.disk.image).out.encode()))
     assert b"CORRUPT" in shown[-1][1]
-    until(lambda: ring(pool).key[4:8] != b"\xa5" * 4, 20, "it is repaired")
+    until(lambda: ring(pool).key[4:8] != b"\xa5" * 4, "it is repaired", 20)
     look()
     told = dict(shown)
     assert any(what.startswith("doctor") and keys.fingerprint(ring(pool).key).encode() in data

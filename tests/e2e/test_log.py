@@ -2,23 +2,15 @@
 
 import os
 import threading
-import time
 
 import pytest
 
 from rig import view
 from rig.messages import count, counted, names
 from rig.syslog import Syslog
+from rig.waiting import until
 
 PATIENCE_S = 20
-
-
-def until(holds, what):
-    """Wait until something holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def read(path):

@@ -1,5 +1,6 @@
 """The flight recorder of real daemons: disks that are full, read-only or hang, boots, a fence."""
 
+import functools
 import json
 import os
 import re
@@ -9,19 +10,15 @@ import uuid
 
 import pytest
 
+from rig import waiting
 from rig.host import FENCED
 from rig.messages import count, counted, names
 
 PATIENCE_S = 30
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
-
-def until(holds, what, within_s=PATIENCE_S):
-    """Wait until something holds."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+#: Waits so long, if nothing else is said.
+until = functools.partial(waiting.until, within_s=PATIENCE_S)
 
 
 def timeline(host, *words):
